@@ -199,14 +199,32 @@ def test_a_damaged_segment_is_left_out_with_a_warning_and_nothing_is_missed(c, s
         body[-5] ^= 1
         (place / "codes.npy").write_bytes(body if spoil == "flip" else body[:-9])
     with Collection.open(c.path, space=Space()) as again:
-        with pytest.warns(RuntimeWarning, match="left out.*build_index"):
-            check(again, ["exact"])
+        with pytest.warns(RuntimeWarning, match="left out.*build_index") as warned:
+            (plan,) = check(again, ["exact"])
+        assert [w.filename for w in warned] == [__file__]  # the line of whoever searches
+        assert plan.why == "the index is damaged: build_index() makes it anew"
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             check(again, ["exact"])  # said once
         again.build_index("image", code="scalar")
         check(again, ["index"])
         assert len(again.index()) == 1
+
+
+def test_what_a_damaged_segment_held_is_told_from_what_is_new(c):
+    add(c, range(100), 1)
+    c.build_index("image", code="scalar")
+    add(c, range(100, 130), 2)
+    c.build_index("image")
+    assert len(c.index()) == 2
+    (min((c.path / "index").iterdir(), key=lambda p: (p / "codes.npy").stat().st_size) / "codes.npy").write_bytes(b"")
+    with Collection.open(c.path, space=Space()) as again:
+        with pytest.warns(RuntimeWarning, match="left out"):
+            plans = check(again, ["index", "exact"])
+        assert (plans[1].vectors, plans[1].why.startswith("a part of the index is damaged")) == (30, True)
+        again.build_index("image")
+        check(again)
+        assert sum(s["live"] for s in again.index()) == 130
 
 
 def test_an_interrupted_build_leaves_the_index_as_it_was(c, monkeypatch):

@@ -167,13 +167,17 @@ class Indexing(Opened):
         """Return the vectors of a column as they are best searched."""
         parts = [] if exact else [part for _, part in self._parts(now, column)]
         rows, matrix = now.matrix(column.name, column.dim, without=_covered(parts))
+        why = "these vectors are in no segment yet" if parts else "there is no index"
+        if exact:
+            why = "exact search was asked for"
+        elif self._segments.damaged(column.name):
+            why = f"{'a part of ' if parts else ''}the index is damaged: build_index() makes it anew"
+        plans: list[Plan] = []
+        fresh = Gallery(column.modality, rows, matrix, why=why, plans=plans)
         if not parts:
-            why = "exact search was asked for" if exact else "there is no index"
-            return Gallery(column.modality, rows, matrix, why=why)
+            return fresh
         from commonspace.search.index.indexed import Indexed
 
-        plans: list[Plan] = []
-        fresh = Gallery(column.modality, rows, matrix, why="these vectors are in no segment yet", plans=plans)
         return Indexed(column.modality, parts, fresh, self._settings(column), plans)
 
     def _settings(self, column: VectorColumn) -> Settings:

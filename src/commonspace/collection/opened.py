@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from commonspace.core.errors import BadInput, SpaceMismatch
 from commonspace.core.method import check_choice
+from commonspace.core.warning import warn
 from commonspace.search.csls import HubCorrection
 from commonspace.store import folder as folders
 from commonspace.store.catalogue import Catalogue
@@ -142,7 +142,7 @@ class Opened:
             if space is not None:
                 found._check_space(space.id)
             for done in settle(found._items):
-                warnings.warn(done, RuntimeWarning, stacklevel=2)
+                warn(done)
             found._items.snapshot()
         except BaseException:
             catalogue.close()

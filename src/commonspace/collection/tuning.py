@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from commonspace.collection.indexing import Indexing
 from commonspace.core.errors import BadInput
+from commonspace.core.warning import warn
 from commonspace.search.query import compose, parts_of
 from commonspace.store.catalogue import now as stamp
 
@@ -101,12 +101,10 @@ class Tuning(Indexing):
         with self._catalogue.writing() as ledger:
             ledger.put("settings", (column.name, json.dumps(tuned.to_dict()), stamp()))
         if tuned.chosen.low < target_recall:
-            warnings.warn(
+            warn(
                 f"no setting reached a recall of {target_recall} for certain; the best has {tuned.recall.value:.4f} "
                 f"[{tuned.recall.low:.4f}, {tuned.recall.high:.4f}] and was taken. Allow more memory, or more queries "
-                "for a narrower interval",
-                RuntimeWarning,
-                stacklevel=2,
+                "for a narrower interval"
             )
         return tuned
 

@@ -25,7 +25,6 @@ import struct
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ import numpy as np
 from commonspace.core.bags import Bags
 from commonspace.core.errors import BadInput
 from commonspace.core.sqlite import connect
+from commonspace.core.warning import warn
 
 FILE = "encoded-v1.sqlite"
 ENVIRONMENT = "COMMONSPACE_CACHE"
@@ -259,11 +259,9 @@ class Cache:
         if _is_malformed(error) and self._set_aside():
             what = "It was set aside, the next run starts an empty one; nothing more is cached in this run"
         self._off = True
-        warnings.warn(
+        warn(
             f"the cache of encoded items at {self.file} cannot be used ({error}). {what}, results are unaffected. "
-            f"To use another folder set {ENVIRONMENT}.",
-            RuntimeWarning,
-            stacklevel=4,
+            f"To use another folder set {ENVIRONMENT}."
         )
 
     def _set_aside(self) -> bool:

@@ -13,7 +13,6 @@ import secrets
 import shutil
 import threading
 import time
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from commonspace.core.digest import digest_folder
 from commonspace.core.errors import CommonspaceError, Corrupt
+from commonspace.core.warning import warn
 from commonspace.store import drafts
 from commonspace.store.catalogue import Catalogue, now
 from commonspace.store.files import below, size_of
@@ -105,6 +105,11 @@ class Segments(Generic[S]):
             found = [(entry, opened[entry.id]) for entry in entries]
         return [(entry, segment) for entry, segment in found if segment is not None]
 
+    def damaged(self, column: str) -> list[str]:
+        """Return the segments of a column that were left out because they are damaged or gone."""
+        left_out = {id for id, segment in self._opened.get(column, {}).items() if segment is None}
+        return [entry.id for entry in self.entries(column) if entry.id in left_out] if left_out else []
+
     def _checked(self, entry: Entry) -> S | None:
         place = self.folder / INDEX / entry.id
         try:
@@ -114,11 +119,9 @@ class Segments(Generic[S]):
         except (CommonspaceError, OSError) as e:
             if entry.id not in {known.id for known in self.entries(entry.column)}:
                 return None  # replaced by another process while it was being opened
-            warnings.warn(
+            warn(
                 f"the index segment {place} is left out: {e}. Its vectors are searched without it, which is slower "
-                "and misses nothing; build_index() makes it anew",
-                RuntimeWarning,
-                stacklevel=3,
+                "and misses nothing; build_index() makes it anew"
             )
             return None
 
