@@ -10,9 +10,11 @@ from tests.fake_space import DIM, FakeSpace
 
 from commonspace import BadInput, Collection, CommonspaceError
 from commonspace.collection import indexing
+from commonspace.compress.scalar import ScalarCode
 from commonspace.core.vectors import unit
 from commonspace.search.index import indexed, merging
 from commonspace.search.planner import Settings, plan
+from commonspace.store.snapshot import Snapshot
 
 RNG = np.random.default_rng(0)
 
@@ -262,6 +264,21 @@ def test_few_vectors_are_left_to_exact_search_unless_a_code_is_named(c):
     add(c, range(30), 1)
     assert c.build_index("image")[0].segments == 0
     assert c.build_index("image", code="scalar")[0].segments == 1
+
+
+def test_of_the_other_modalities_only_a_sample_is_read(c, monkeypatch):
+    add(c, range(100), 1)
+    c.add({"id": list(range(100, 200)), "text": [f"red {i}" for i in range(100)]})
+    monkeypatch.setattr(indexing, "_QUERIES", 50)
+    read, learned, matrix, fit = set(), [], Snapshot.matrix, ScalarCode.fit
+    monkeypatch.setattr(Snapshot, "matrix", lambda s, name, *a, **o: read.add(name) or matrix(s, name, *a, **o))
+    monkeypatch.setattr(ScalarCode, "fit", lambda s, X, queries: learned.append(queries) or fit(s, X, queries))
+    c.build_index("image", code="scalar")
+    (queries,) = learned
+    assert read == {c._column("image", None).name}
+    assert len(queries) == 50  # 20 that the space was trained with and 30 texts
+    texts = c.vectors("text")[1]
+    assert (queries @ texts.T).max(axis=1)[:30].min() > 0.999
 
 
 def test_another_code_builds_everything_anew_and_the_same_one_does_nothing(c):

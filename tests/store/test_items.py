@@ -34,6 +34,38 @@ def test_one_write_is_one_version(items):
     assert items.snapshot().ids.to_pylist() == [2, 3]
 
 
+def test_a_sample_is_drawn_from_the_vectors_there_are_and_reads_no_others(items, monkeypatch):
+    values = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
+    for first in (0, 30):  # of two fragments; every third item has none
+        rows = [None if i % 3 == 0 else v.tolist() for i, v in enumerate(values[first : first + 30])]
+        items.append(pa.table({"id": list(range(first, first + 30)), "_vector_v": vectors(rows)}))
+    items.append(pa.table({"id": [60]}))
+    now, there = items.snapshot(), {tuple(v) for i, v in enumerate(values.tolist()) if i % 3}
+    read, take = [], type(now).take
+    monkeypatch.setattr(type(now), "matrix", lambda *_: pytest.fail("all were read"))
+    monkeypatch.setattr(type(now), "take", lambda s, rows, names: read.extend(rows) or take(s, rows, names))
+    some = now.sample("_vector_v", 2, 10)
+    assert (some.shape, some.dtype) == ((10, 2), np.float32)
+    assert len({tuple(v) for v in some.tolist()} & there) == 10
+    assert len(read) <= 20
+    assert np.array_equal(some, now.sample("_vector_v", 2, 10))
+    assert not np.array_equal(some, now.sample("_vector_v", 2, 10, random_state=1))
+    assert {tuple(v) for v in now.sample("_vector_v", 2, 100).tolist()} == there
+    assert now.sample("_vector_v", 2, 100).shape == (40, 2)
+    assert now.sample("_vector_none", 5, 3).shape == (0, 5)
+
+
+def test_a_sample_of_bags_has_vectors_of_items_drawn_at_random(items):
+    bags = [[[i, j] for j in range(i % 4)] for i in range(80)]
+    kind = pa.list_(pa.list_(pa.float32(), 2))
+    items.append(pa.table({"id": list(range(80)), "_vector_b": pa.array([b or None for b in bags], kind)}))
+    some = items.snapshot().sample("_vector_b", 2, 30)
+    assert some.shape == (30, 2)
+    assert (some[:, 1] < some[:, 0] % 4).all()
+    assert len(np.unique(some[:, 0])) < 30 <= 80 < 2 * some[:, 0].max()
+    assert len(items.snapshot().sample("_vector_b", 2, 1000)) == sum(map(len, bags))
+
+
 def test_a_snapshot_stays_as_it_is_while_others_write(three):
     before = three.snapshot()
     assert three.snapshot() is before

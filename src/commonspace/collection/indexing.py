@@ -95,7 +95,7 @@ class Indexing(Opened):
         cells : int, optional
             Groups of similar vectors; the square root of their number by default.
         queries : (m, dim) array, optional
-            Typical queries, as vectors of the space; a code may learn from them. By default the vectors of the
+            Typical queries, as vectors of the space; a code may learn from them. By default 10,000 vectors of the
             other modalities and those the space was trained with.
         rebuild : bool
             Build everything anew, whatever is there.
@@ -285,13 +285,11 @@ class Indexing(Opened):
             if not len(found):
                 raise BadInput("queries must hold at least one vector")
             return found
-        rng = np.random.default_rng(0)
-        samples = []
-        for other in self._columns(None):
-            if other.modality != column.modality and other.name in now.schema.names:
-                matrix = now.matrix(other.name, other.dim)[1]
-                samples.append(matrix[np.sort(rng.permutation(len(matrix))[:_QUERIES])])
-        samples += [self.space.bank(m) for m in self.space.modalities if m != column.modality]
+        samples = [self.space.bank(m) for m in self.space.modalities if m != column.modality]
+        others = [c for c in self._columns(None) if c.modality != column.modality and c.name in now.schema.names]
+        room = max(0, _QUERIES - sum(map(len, samples)))
+        if others and room:
+            samples = [now.sample(c.name, c.dim, -(-room // len(others))) for c in others] + samples
         samples = [s for s in samples if len(s)]
         return np.concatenate(samples)[-_QUERIES:] if samples else None
 

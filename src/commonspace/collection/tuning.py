@@ -42,6 +42,9 @@ class Tuning(Indexing):
         queries that no code has learned from. The recall that is reported and kept in the catalogue was measured on
         queries that had no part in the choice either. ``print`` the result for the table, ``plot`` it for a picture.
 
+        All vectors of the modality are read into memory, because the true hits are found among all of them and every
+        code is tried on all; of other modalities at most 10,000 are read, to serve as queries.
+
         Parameters
         ----------
         modality : str, optional

@@ -199,6 +199,33 @@ class Snapshot:
                 known = self._matrices[column] = (chosen, rows, vectors.values)
         return known[1], known[2]
 
+    def sample(self, column: str, dim: int, n: int, *, random_state: int = 0) -> Floats:
+        """Return at most n vectors of a column, of items drawn at random; the vectors of other items are not read.
+
+        Parameters
+        ----------
+        column, dim
+            As in `matrix`.
+        n : int
+            Most vectors; all there are if fewer.
+        random_state : int
+            Seed.
+        """
+        if column not in self.schema.names:
+            return np.empty((0, dim), np.float32)
+        numbers = self._numbers[column]
+        held = [f.file(numbers) is not None for f in self.fragments]
+        rows = np.flatnonzero(np.repeat(held, [f.rows for f in self.fragments]))
+        drawn = np.random.default_rng(random_state).permutation(rows)
+        parts = [np.empty((0, dim), np.float32)]
+        for start in range(0, len(drawn), n):  # several times if many items have no such vector
+            cells = self.take(drawn[start : start + n], [column]).column(0).combine_chunks().drop_null()
+            values = cells.flatten().flatten() if pa.types.is_list(cells.type) else cells.flatten()
+            parts.append(values.to_numpy(zero_copy_only=False).reshape(-1, dim))
+            if sum(map(len, parts)) >= n:
+                break
+        return np.concatenate(parts)[:n]
+
     def files_of(self, column: str) -> dict[str, reading.Stretch]:
         """Return file -> its rows, of the files that hold a column."""
         if column not in self.schema.names:
