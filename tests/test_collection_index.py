@@ -291,6 +291,25 @@ def test_another_code_builds_everything_anew_and_the_same_one_does_nothing(c):
     assert c.build_index("image", rebuild=True)[0].bytes_per_vector == DIM / 2
 
 
+def test_a_code_that_could_not_be_opened_again_is_refused_before_any_work(c, monkeypatch):
+    class Mine(ScalarCode):
+        pass
+
+    add(c, range(1000), 1)
+    monkeypatch.setattr(Snapshot, "matrix", lambda *_, **__: pytest.fail("work was done"))
+    for wrong, words in (
+        (Mine(), '@register.*protocol="Code"'),
+        (Mine, "@register"),
+        (ScalarCode(bits=np.int64(4)), "cannot be written down"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            c.build_index("image", code=wrong)
+    monkeypatch.undo()
+    assert c.index() == []
+    with pytest.raises(BadInput, match="@register"):
+        c.tune("image", codes=["scalar", Mine()], queries=vectors(90, 7), progress=False)
+
+
 def test_what_cannot_be_is_said(c):
     add(c, range(100), 1)
     with pytest.raises(BadInput, match="sound"):

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from commonspace.core import BadInput, NotFound, NotInstalled, Paper, registry
+from commonspace.core.method import Method
 from commonspace.core.registry import ROOMS, build, entries, entry_of, find, need, register, resolve, unavailable
 
 
@@ -311,3 +312,18 @@ def test_need_does_not_blame_a_package_for_what_it_fails_to_import_itself(tmp_pa
     with pytest.raises(ModuleNotFoundError, match="no_such_package_of_anyone") as e:
         need("leaky")
     assert not isinstance(e.value, NotInstalled)
+
+
+def test_what_could_not_be_made_again_from_its_description_is_refused(loss):
+    class Own(Method):
+        def __init__(self, *, radius=1.0):
+            self.radius = radius
+
+    with pytest.raises(BadInput, match=r'Objective Own is not registered.*@register.*protocol="Objective"'):
+        registry.check_restorable("Objective", Own())
+    known = register("own", protocol="Objective")(Own)
+    registry.check_restorable("Objective", known(radius=2.0))
+    with pytest.raises(BadInput, match="'own' has an argument that cannot be written down"):
+        registry.check_restorable("Objective", known(radius=b"2"))
+    with pytest.raises(BadInput, match="not registered"):
+        registry.check_restorable("Objective", type("Heir", (Own,), {})())

@@ -18,7 +18,7 @@ from commonspace.collection.opened import Opened
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build as make
-from commonspace.core.registry import name_of
+from commonspace.core.registry import check_restorable, name_of
 from commonspace.core.vectors import check_vectors
 from commonspace.search.best import Gallery, Searchable
 from commonspace.search.planner import Plan, Settings
@@ -107,9 +107,12 @@ class Indexing(Opened):
         Raises
         ------
         BadInput
-            An unknown modality, too few vectors for the code, or a collection opened at an earlier version.
+            An unknown modality, too few vectors for the code, a code of a class that is not registered, or a collection
+            opened at an earlier version.
         """
         self._items.check_writable()
+        if code is not None:
+            check_restorable("Code", make("Code", code))
         if modality is not None:
             incoming.check_modalities([modality], self.space.modalities)
         now = self._items.snapshot()

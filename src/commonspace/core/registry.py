@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 import threading
@@ -257,6 +258,20 @@ def name_of(method: Method) -> str:
 def describe(method: Method) -> dict[str, Any]:
     """Return name, parameters and plain learned state, as JSON data; arrays are saved beside it."""
     return {"name": name_of(method), "params": method.get_params(), "state": method.split_state()[0]}
+
+
+def check_restorable(protocol: str, method: Method) -> None:
+    """Raise `BadInput` unless what `describe` says of a method is enough for `restore` to make it again."""
+    kind, name = type(method), name_of(method)
+    if entry_of(method) is None:
+        raise BadInput(
+            f"the {protocol} {kind.__name__} is not registered, so that what it has written could not be opened again: "
+            f'decorate its class with @register("my-name", protocol="{protocol}") of commonspace.core.registry'
+        )
+    try:
+        json.dumps(method.get_params())
+    except (TypeError, ValueError) as e:
+        raise BadInput(f"the {protocol} {name!r} has an argument that cannot be written down: {e}") from None
 
 
 def restore(protocol: str, described: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Any:

@@ -27,7 +27,7 @@ from safetensors.numpy import load_file, save_file
 from commonspace.core import progress as bars
 from commonspace.core.errors import Corrupt
 from commonspace.core.protocols import Code
-from commonspace.core.registry import describe, restore
+from commonspace.core.registry import check_restorable, describe, restore
 from commonspace.search.index.rerank import rerank
 from commonspace.search.index.shortlist import Cells, Coded, shortlist
 
@@ -206,7 +206,13 @@ def build(
         Seed of k-means.
     progress : bool
         Show progress bars on terminals.
+
+    Raises
+    ------
+    BadInput
+        A code that nobody could open again, because it is not registered.
     """
+    check_restorable("Code", code)
     n, dim = vectors.shape
     order, groups = arrange(vectors, cells, random_state=random_state, progress=progress)
     rows = _room(folder, "codes", (n, code.bytes_per_vector), np.uint8)

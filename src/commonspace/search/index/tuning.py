@@ -24,7 +24,7 @@ import numpy.typing as npt
 from commonspace.core import progress as bars
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Code
-from commonspace.core.registry import build, name_of
+from commonspace.core.registry import build, check_restorable, name_of
 from commonspace.measure.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.index.segment import Origin, Segment, arrange, sample
@@ -216,7 +216,7 @@ def tune_index(
     Raises
     ------
     BadInput
-        Too few queries, a target out of range, or a memory that no code fits into.
+        Too few queries, a target out of range, a memory that no code fits into, or a code that is not registered.
     """
     if not 0 < target_recall < 1:
         raise BadInput(f"target_recall must lie between 0 and 1, both excluded, not {target_recall!r}")
@@ -225,6 +225,8 @@ def tune_index(
             f"tuning needs at least 60 queries, a third of them to judge what was chosen, not {len(queries)}"
         )
     specs = default_codes(vectors.shape[1], memory) if codes is None else list(codes)
+    for spec in specs:
+        check_restorable("Code", build("Code", spec))
     rng = np.random.default_rng(random_state)
     learn, choose, judge = np.array_split(queries[rng.permutation(len(queries))], 3)
     choose, judge = choose[:1000], judge[:2000]
