@@ -39,6 +39,9 @@ def test_an_index_is_built_kept_up_to_date_and_dropped(path, capsys):
     (again,) = json.loads(run(capsys, "index", path, "--modality", "text", "--json")[1])
     assert (again["vectors"], again["written"], again["codes"], again["fresh"]) == (150, 0, ["scalar"], 0)
     assert again["bytes_in_memory"] > 150 * DIM
+    known = json.loads(run(capsys, "info", path, "--json")[1])["index"]["text"]
+    assert (known["segments"], known["inside"], known["fresh"], known["bytes"] > 150 * DIM) == (1, 150, 0, True)
+    assert '"segments": 1, "inside": 150' in run(capsys, "info", path)[1]
     assert json.loads(run(capsys, "index", path, "--rebuild", "--json")[1])[0]["written"] == 150
     assert run(capsys, "index", path, "--drop")[1] == f"Removed 1 segments; {path} is searched exactly\n"
     assert json.loads(run(capsys, "index", path, "--drop", "--json")[1]) == {"removed": 0}

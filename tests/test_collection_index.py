@@ -310,6 +310,25 @@ def test_a_code_that_could_not_be_opened_again_is_refused_before_any_work(c, mon
         c.tune("image", codes=["scalar", Mine()], queries=vectors(90, 7), progress=False)
 
 
+def test_info_says_what_the_index_holds_and_reads_neither_it_nor_vectors(c, monkeypatch):
+    assert c.info()["index"] == {}
+    c.add({"id": list(range(200, 260)), "text": ["red"] * 60})
+    nothing = {"segments": 0, "inside": 0, "fresh": 0, "bytes": 0, "tuned": None}
+    add(c, range(100), 1)
+    assert c.info()["index"] == {"text": {**nothing, "fresh": 60}, "image": {**nothing, "fresh": 100}}
+    c.build_index("image", code="scalar")
+    add(c, range(100, 110), 2)
+    c.delete([1, 2, 105])
+    with Collection.open(c.path, space=Space()) as again:
+        monkeypatch.setattr(type(again._segments), "open", lambda *_: pytest.fail("the index was read"))
+        monkeypatch.setattr(Snapshot, "matrix", lambda *_, **__: pytest.fail("vectors were read"))
+        found = again.info()["index"]
+    size = sum(p.stat().st_size for p in (c.path / "index").rglob("*"))
+    assert found["image"].pop("bytes") == pytest.approx(size, abs=8192)  # not the folder itself
+    assert found["image"] == {"segments": 1, "inside": 98, "fresh": 9, "tuned": None}
+    assert found["text"] == {**nothing, "fresh": 60}
+
+
 def test_what_cannot_be_is_said(c):
     add(c, range(100), 1)
     with pytest.raises(BadInput, match="sound"):
@@ -341,6 +360,7 @@ def test_tuning_builds_the_index_and_later_searches_use_what_it_chose(c, monkeyp
         (segment,) = again.index()
         assert segment["tuned"] == tuned.to_dict()
         assert segment["tuned"]["unseen"]["n"] == 30
+        assert again.info()["index"]["image"]["tuned"] == {"k": 10, **segment["tuned"]["unseen"]}
         plan = again.search({"vector": vectors(1, 5)[0]}, against="image").plan.plans["image"][0]
         assert plan.probes is None if tuned.chosen.probe == 1 else plan.probes == round(tuned.chosen.probe * 39)
         assert again.drop_index("image") == 1

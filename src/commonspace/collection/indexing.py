@@ -164,6 +164,19 @@ class Indexing(Opened):
                 )  # fmt: skip
         return found
 
+    def _summary(self, now: Snapshot, column: VectorColumn) -> dict[str, Any]:
+        """Return what the catalogue knows of a column's index; nothing of the index itself is read."""
+        entries = self._segments.entries(column.name)
+        files = {name for entry in entries for name in entry.about["files"]}
+        fresh, tuned = now.having(column.name, without=files), self._tuned(column)
+        return {
+            "segments": len(entries),
+            "inside": now.having(column.name) - fresh,
+            "fresh": fresh,
+            "bytes": sum(self._segments.size(entry.id) for entry in entries),
+            "tuned": None if tuned is None else {"k": tuned["k"], **tuned["unseen"]},
+        }
+
     # ---------------------------------------------------------------- what searches use
 
     def _gallery(self, now: Snapshot, column: VectorColumn, *, exact: bool = False) -> Searchable:
@@ -250,7 +263,10 @@ class Indexing(Opened):
                 vectors, origin, fitted, folder=folder, cells=cells, random_state=random_state, progress=progress
             )
 
-        about = {"code": {"name": name_of(fitted), **fitted.get_params()}, "vectors": len(vectors)}
+        about = {
+            "code": {"name": name_of(fitted), **fitted.get_params()}, "vectors": len(vectors),
+            "files": list(origin.files),
+        }  # fmt: skip
         self._segments.add(column.name, now.version, write, about, left)
         return self._built(now, column, len(vectors))
 

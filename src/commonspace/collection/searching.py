@@ -241,7 +241,9 @@ class Searching(Indexing):
         -------
         dict
             ``path``, ``items``, ``version``, ``id`` (name and type), ``fields`` (name -> type), ``modalities``
-            (name -> items that have it), ``without_vectors``, ``space``, ``spaces``, ``created``, ``bytes``.
+            (name -> items that have it), ``index`` (modality -> ``segments``, items whose vectors are ``inside`` them
+            and those still ``fresh``, ``bytes`` on disk, and as ``tuned`` the recall that tuning has measured),
+            ``without_vectors``, ``space``, ``spaces``, ``created``, ``bytes``.
         """
         now = self._items.snapshot()
         columns = [c for c in self._catalogue.columns(self._space_id) if c.name in now.schema.names]
@@ -251,7 +253,8 @@ class Searching(Indexing):
             "version": now.version,
             "id": {"name": self.id_name, "type": None if now.id_type is None else str(now.id_type)},
             "fields": {name: str(kind) for name, kind in now.fields.items()},
-            "modalities": {c.modality: len(now) - now.missing([c.name]) for c in columns},
+            "modalities": {c.modality: now.having(c.name) for c in columns},
+            "index": {c.modality: self._summary(now, c) for c in columns},
             "without_vectors": now.missing([c.name for c in columns]),
             "space": self._space_id,
             "spaces": self._catalogue.spaces(),

@@ -110,6 +110,10 @@ class Segments(Generic[S]):
         left_out = {id for id, segment in self._opened.get(column, {}).items() if segment is None}
         return [entry.id for entry in self.entries(column) if entry.id in left_out] if left_out else []
 
+    def size(self, id: str) -> int:
+        """Return the bytes of a segment's files."""
+        return self._size(self.folder / INDEX / id) if names_folder(id) else 0
+
     def _checked(self, entry: Entry) -> S | None:
         place = self.folder / INDEX / entry.id
         try:

@@ -275,6 +275,17 @@ class Snapshot:
         with self._reading(columns):
             return int(self.data.count_rows(filter=" AND ".join(there)))
 
+    def having(self, column: str, *, without: Collection[str] = ()) -> int:
+        """Return how many items have a column, those left out whose vectors are in some files (see `files_of`)."""
+        if column not in self.schema.names:
+            return 0
+        numbers = self._numbers[column]
+        handles = [f.handle for f in self.fragments if f.file(numbers) not in {None, *without}]
+        if not handles:
+            return 0
+        with self._reading([column]):
+            return int(self.data.scanner(filter=f"`{column}` IS NOT NULL", fragments=handles).count_rows())
+
     def _load_ids(self) -> reading.Ids:
         with self._loading:
             if self._ids is None and self.data is None:
