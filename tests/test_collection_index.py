@@ -149,6 +149,20 @@ def test_an_earlier_version_is_searched_by_the_index_as_it_was(c):
             old.build_index()
 
 
+def test_a_reader_of_an_earlier_version_keeps_its_index_when_it_is_built_anew(c):
+    add(c, range(100), 1)
+    c.tag("first")
+    c.build_index("image", code="scalar")
+    with Collection.open(c.path, space=Space(), version="first") as old:
+        check(old, ["index"])
+        c.delete([1, 2, 3])
+        c.build_index("image", rebuild=True)
+        assert check(old, ["index"])[0].selected == 100
+        check(c, ["index"])
+    with Collection.open(c.path, space=Space(), version="first") as late:
+        check(late, ["exact"])  # the new segment lacks what was deleted, and the old one is gone
+
+
 def test_fields_that_change_leave_the_index_as_it_is(c):
     add(c, range(100), 1, n=[0] * 100)
     c.build_index("image", code="scalar")

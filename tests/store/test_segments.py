@@ -99,6 +99,17 @@ def test_what_is_replaced_goes_at_once_and_whoever_has_it_open_lets_it_go(folder
     other.remove([new.id])  # twice is no error
 
 
+def test_a_reader_of_an_earlier_version_holds_what_it_has_opened_and_takes_what_comes_while_it_has_nothing(opened):
+    s = opened()
+    old = Segments(s.folder, s.catalogue, load, fixed=True)
+    assert held(old) == []
+    add(s, "v", 1, write("one"), {}, [])
+    assert held(old) == ["one"]
+    add(s, "v", 2, write("two"), {}, [e.id for e in s.entries()])
+    assert (held(s), held(old), held(old, "w")) == (["two"], ["one"], [])
+    assert held(Segments(s.folder, s.catalogue, load, fixed=True)) == ["two"]
+
+
 def test_of_two_that_are_built_at_once_the_last_stays(folder, opened):
     s, other = opened(), opened()
     kept, _ = (add(s, "v", 1, write(w), {}, []) for w in ("kept", "old"))

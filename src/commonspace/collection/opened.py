@@ -46,7 +46,7 @@ class Opened:
         fixed = None if version is None else catalogue.resolve(version)
         self._items = Items(path, catalogue, durability=durability, fixed=fixed)
         self._hubs = HubCorrection()
-        self._segments: Segments[Segment] = Segments(path, catalogue, _load_segment)
+        self._segments: Segments[Segment] = Segments(path, catalogue, _load_segment, fixed=fixed is not None)
         self._mapping = threading.Lock()
         self._mapped: tuple[Callable[[], Snapshot | None], dict[str, Part]] = (lambda: None, {})
         self._background: list[threading.Thread] = []

@@ -70,14 +70,19 @@ class Segments(Generic[S]):
         Where they are entered.
     load : callable
         Folder -> the opened segment; raises `Corrupt`.
+    fixed : bool
+        Whether an earlier version is read, for which segments made of later ones are no substitute: those that were
+        opened once are then held, whatever replaces them, as a lease holds the version's own files.
     """
 
-    def __init__(self, folder: Path, catalogue: Catalogue, load: Callable[[Path], S]) -> None:
+    def __init__(self, folder: Path, catalogue: Catalogue, load: Callable[[Path], S], *, fixed: bool = False) -> None:
         self.folder = folder
         self.catalogue = catalogue
         self._load = load
         self._opened: dict[str, dict[str, S | None]] = {}  # column -> id
         self._opening = threading.Lock()
+        self._fixed = fixed
+        self._held: dict[str, list[tuple[Entry, S]]] = {}
 
     def entries(self, column: str | None = None) -> list[Entry]:
         """Return what the catalogue knows, of one column or of all, oldest first."""
@@ -95,6 +100,8 @@ class Segments(Generic[S]):
             Once a process for each segment that is damaged or gone.
         """
         with self._opening:
+            if self._held.get(column):
+                return self._held[column]
             entries = self.entries(column)
             opened = self._opened.setdefault(column, {})
             for replaced in opened.keys() - {entry.id for entry in entries}:  # by another process
@@ -102,8 +109,10 @@ class Segments(Generic[S]):
             for entry in entries:
                 if entry.id not in opened:
                     opened[entry.id] = self._checked(entry)
-            found = [(entry, opened[entry.id]) for entry in entries]
-        return [(entry, segment) for entry, segment in found if segment is not None]
+            whole = [(entry, segment) for entry in entries if (segment := opened[entry.id]) is not None]
+            if self._fixed:
+                self._held[column] = whole
+        return whole
 
     def damaged(self, column: str) -> list[str]:
         """Return the segments of a column that were left out because they are damaged or gone."""
