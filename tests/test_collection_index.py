@@ -3,6 +3,7 @@
 import shutil
 import threading
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -272,6 +273,24 @@ def test_writing_and_searching_go_on_while_it_is_built_in_the_background(c):
     assert built.vectors >= 400
     check(c, ["index", "exact"])
     assert threading.active_count() < 20
+
+
+def test_a_segment_that_was_replaced_or_dropped_is_let_go_though_the_version_is_the_same(c):
+    add(c, range(100), 1)
+    c.build_index("image", code="scalar")
+    check(c, ["index"])
+
+    def now_used():
+        return weakref.ref(c._segments.open(c._column("image", None).name)[0][1])
+
+    old = now_used()
+    c.build_index("image", rebuild=True)
+    check(c, ["index"])
+    assert old() is None
+    old = now_used()
+    c.drop_index()
+    check(c, ["exact"])
+    assert old() is None
 
 
 def test_few_vectors_are_left_to_exact_search_unless_a_code_is_named(c):

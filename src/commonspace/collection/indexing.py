@@ -209,20 +209,17 @@ class Indexing(Opened):
     def _parts(self, now: Snapshot, column: VectorColumn) -> list[tuple[str, Part]]:
         """Return the whole segments of a column as a version sees them, with their ids; those of no use left out."""
         opened = self._segments.open(column.name)
-        if not opened:
-            return []
-        from commonspace.search.index.indexed import see
-
         with self._mapping:
-            known = {} if self._mapped[0]() is not now else self._mapped[1]
-            live: Any = None
-            for entry, segment in opened:
-                if entry.id not in known:
-                    live = now.files_of(column.name) if live is None else live
-                    known[entry.id] = see(segment, live)
-            self._mapped = (weakref.ref(now), known)  # the version itself is not kept in use
-        parts = [(entry.id, known[entry.id]) for entry, _ in opened]
-        return [(id, part) for id, part in parts if part.live]
+            of_all = self._mapped[1] if self._mapped[0]() is now else {}
+            known = of_all.get(column.name, {})
+            if any(entry.id not in known for entry, _ in opened):
+                from commonspace.search.index.indexed import see
+
+                files = now.files_of(column.name)
+                known = {entry.id: known.get(entry.id) or see(segment, files) for entry, segment in opened}
+            parts = of_all[column.name] = {entry.id: known[entry.id] for entry, _ in opened}  # the replaced are let go
+            self._mapped = (weakref.ref(now), of_all)  # the version itself is not kept in use
+        return [(id, part) for id, part in parts.items() if part.live]
 
     # ---------------------------------------------------------------- building
 

@@ -48,7 +48,7 @@ class Opened:
         self._hubs = HubCorrection()
         self._segments: Segments[Segment] = Segments(path, catalogue, _load_segment, fixed=fixed is not None)
         self._mapping = threading.Lock()
-        self._mapped: tuple[Callable[[], Snapshot | None], dict[str, Part]] = (lambda: None, {})
+        self._mapped: tuple[Callable[[], Snapshot | None], dict[str, dict[str, Part]]] = (lambda: None, {})
         self._background: list[threading.Thread] = []
 
     @classmethod
