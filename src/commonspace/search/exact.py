@@ -24,9 +24,10 @@ from commonspace.core.vectors import check_positive, check_vectors
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
+_COPIED = 512  # rows copied together at once
 _QUERIES = 256  # queries in one tile
 _SCORES = 1 << 21  # scores in one tile: 8 MB
-_PAIRS = 8192  # pairs scored again at once
+_PAIRS = 256  # pairs scored again at once: both sides stay in the second cache
 _GROUP = 32  # scores that share one maximum
 _EPS = float(np.finfo(np.float32).eps)
 
@@ -91,9 +92,14 @@ def top_k(
         max_length = _max_length(matrix, block)
     slack = 2 * (Q.shape[1] + 2) * _EPS * np.linalg.norm(Q.astype(np.float64), axis=1) * max_length
     parts = [_Best(Q[i : i + _QUERIES], h, slack[i : i + _QUERIES]) for i in range(0, len(Q), _QUERIES)]
-    for start in range(0, n, block):
-        keep = None if mask is None else mask[start : start + block]
-        _search_tile(parts, matrix, start, min(start + block, n), keep)
+    if mask is not None and 2 * found < n:  # copying few rows together is cheaper than scoring all
+        chosen = np.flatnonzero(mask)
+        for start in range(0, found, block):
+            _search_few(parts, matrix, chosen[start : start + block])
+    else:
+        for start in range(0, n, block):
+            keep = None if mask is None else mask[start : start + block]
+            _search_tile(parts, matrix, start, min(start + block, n), keep)
     answers = [part.finish(matrix) for part in parts]
     return np.concatenate([a[0] for a in answers]), np.concatenate([a[1] for a in answers])
 
@@ -106,22 +112,28 @@ def _search_tile(
     keep: npt.NDArray[np.bool_] | None,
 ) -> None:
     """Offer the scores of rows start..stop to every block of queries."""
-    kept = stop - start if keep is None else int(np.count_nonzero(keep))
-    if kept == 0:
+    if keep is not None and not keep.any():
         return
-    rows = None
-    # Copying a few wanted rows is cheaper than scoring all; scoring all is cheaper than copying most of them.
-    if keep is not None and 2 * kept < stop - start:
-        rows = start + np.flatnonzero(keep)
-        tile = matrix[rows]
-    else:
-        tile = matrix[start:stop]
-    tile = np.asarray(tile, dtype=np.float32)
+    tile = np.asarray(matrix[start:stop], dtype=np.float32)
     for part in parts:
         scores = part.queries @ tile.T
-        if keep is not None and rows is None:
+        if keep is not None:
             scores[:, ~keep] = -np.inf
-        part.offer(scores, start, rows)
+        part.offer(scores, start, None)
+
+
+def _search_few(parts: list[_Best], matrix: npt.NDArray[np.floating], rows: Ints) -> None:
+    """Offer the scores of some rows to every block of queries."""
+    if len(parts) > 1:
+        tile = np.asarray(matrix[rows], np.float32)
+        for part in parts:
+            part.offer(part.queries @ tile.T, 0, rows)
+        return
+    scores = np.empty((len(parts[0].queries), len(rows)), np.float32)
+    for i in range(0, len(rows), _COPIED):  # the copy is still in the cache when it is multiplied
+        piece = np.asarray(matrix[rows[i : i + _COPIED]], np.float32)
+        np.matmul(parts[0].queries, piece.T, out=scores[:, i : i + _COPIED])
+    parts[0].offer(scores, 0, rows)
 
 
 @dataclass
