@@ -56,6 +56,16 @@ def test_a_code_is_named_or_given_with_its_arguments(path, capsys):
     assert (status, "nonesuch" in error) == (2, True)
 
 
+def test_past_filters_come_from_a_file(path, tmp_path, capsys):
+    filters = tmp_path / "filters.txt"
+    filters.write_text("n < 20\nn < 20\n\nn > 100\n")
+    assert run(capsys, "index", path, "--code", "scalar", "--workload", filters)[0] == 0
+    with Collection.open(path) as c:
+        assert c._workload(c._column("text", None)) == {"n < 20": 2, "n > 100": 1}
+    status, out, error = run(capsys, "index", path, "--workload", tmp_path / "nothing")
+    assert (status, out, "--workload" in error) == (2, "", True)
+
+
 def test_few_vectors_need_no_index_and_the_command_says_so(path, capsys):
     status, out, _ = run(capsys, "index", path)
     assert status == 0
@@ -66,7 +76,7 @@ def test_few_vectors_need_no_index_and_the_command_says_so(path, capsys):
 def test_what_cannot_be_ends_with_2(path, tmp_path, capsys):
     for arguments, words in (
         ((path, "--modality", "sound"), "sound"),
-        ((path, "--drop", "--rebuild"), "without --code and --rebuild"),
+        ((path, "--drop", "--rebuild"), "without --code, --workload and --rebuild"),
         ((path, "--drop", "--modality", "image"), "no vectors of image"),
         ((tmp_path / "nothing",), "no collection"),
     ):

@@ -362,6 +362,54 @@ def test_info_says_what_the_index_holds_and_reads_neither_it_nor_vectors(c, monk
     assert found["text"] == {**nothing, "fresh": 60}
 
 
+def runs(c, where):
+    """In how many stretches of the newest segment the items lie that a filter selects."""
+    part = c._parts(c._items.snapshot(), c._column("image", None))[-1][1]
+    keep = part.keep(np.isin(np.arange(len(c)), c._items.snapshot().where(where)))
+    return int((np.diff(np.concatenate([[False], keep])) & keep).sum())
+
+
+def test_what_the_filters_of_a_workload_select_lies_together_and_everything_is_found_as_before(c):
+    add(c, range(900), 1, n=[i % 3 for i in range(900)], m=[i % 5 for i in range(900)])
+    c.build_index("image", code="scalar")
+    assert runs(c, "n = 1") > 100
+    (built,) = c.build_index("image", workload=["n = 1", "n = 2", None, "n = 1"])
+    assert (built.written, built.segments) == (900, 1)
+    assert (runs(c, "n = 1"), runs(c, "n = 2"), runs(c, "n = 0")) == (1, 1, 1)
+    for where in (None, "n = 1", "n = 2 AND m = 3", "m = 4"):
+        check(c, ["index"], where=where)
+    add(c, range(900, 940), 2, n=[1] * 40, m=[4] * 40)
+    c.delete(list(range(0, 300, 2)))
+    c.upsert({"id": [1, 4, 7], "n": [2, 2, 2], "m": [0, 0, 0]}, vectors={"image": vectors(3, 3)})
+    for where in (None, "n = 1", "m = 4", "n = 2"):
+        check(c, ["index", "exact"], where=where)
+
+
+def test_later_builds_go_on_with_the_workload_until_it_is_ended(c):
+    add(c, range(300), 1, n=[i % 3 for i in range(300)], m=[0] * 300)
+    c.build_index("image", code="scalar", workload=["n = 1", "m > 3"])
+    assert c.build_index("image", workload=["n = 1", "m > 3"])[0].written == 0
+    add(c, range(300, 700), 2, n=[i % 3 for i in range(400)], m=[0] * 400)
+    assert c.build_index("image")[0].written == 700
+    assert runs(c, "n = 1") == 1
+    assert c.build_index("image", code={"name": "scalar", "bits": 4})[0].written == 700
+    assert runs(c, "n = 1") == 1
+    c.drop_field("m")
+    c.build_index("image", rebuild=True)
+    assert runs(c, "n = 1") == 1
+    assert c.build_index("image", workload=[])[0].written == 700
+    assert runs(c, "n = 1") > 100
+    check(c, ["index"], where="n = 1")
+
+
+def test_a_workload_that_cannot_be_evaluated_is_refused_before_any_work(c):
+    add(c, range(300), 1, n=[i % 3 for i in range(300)])
+    for wrong in (["n = 1", "nonesuch = 1"], "n = 1", ["n ="]):
+        with pytest.raises(BadInput):
+            c.build_index("image", code="scalar", workload=wrong)
+    assert c.index() == []
+
+
 def test_what_cannot_be_is_said(c):
     add(c, range(100), 1)
     with pytest.raises(BadInput, match="sound"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,12 @@ def index(
             "name and arguments."
         ),
     ] = None,
+    workload: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of past filters, one a line as often as it was asked; what they select is kept together."
+        ),
+    ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build everything anew, whatever is there.")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Remove the index instead.")] = False,
     as_json: Json = False,
@@ -31,8 +38,8 @@ def index(
     """Bring the index of a collection up to date, so that searches are fast, and say what it holds."""
     from commonspace.collection import Collection
 
-    if drop and (rebuild or code is not None):
-        raise BadInput("--drop removes the index: give it without --code and --rebuild")
+    if drop and (rebuild or code is not None or workload is not None):
+        raise BadInput("--drop removes the index: give it without --code, --workload and --rebuild")
     with Collection.open(collection) as opened:
         if drop:
             removed = opened.drop_index(modality)
@@ -41,7 +48,7 @@ def index(
             else:
                 typer.echo(f"Removed {removed} segments; {collection} is searched exactly")
             return
-        built = opened.build_index(modality, code=_code(code), rebuild=rebuild)
+        built = opened.build_index(modality, code=_code(code), workload=_lines(workload), rebuild=rebuild)
         segments = opened.index()
     rows = [{**vars(b), **_of(b.modality, segments)} for b in built]
     if as_json:
@@ -68,6 +75,16 @@ def _of(modality: str, segments: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the segments of a modality are made of."""
     mine = [s for s in segments if s["modality"] == modality]
     return {"codes": sorted({s["code"] for s in mine}), "bytes_in_memory": sum(s["bytes_in_memory"] for s in mine)}
+
+
+def _lines(path: Path | None) -> list[str] | None:
+    """Return the lines of a file that are not empty."""
+    if path is None:
+        return None
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as e:
+        raise BadInput(f"--workload {path} cannot be read: {e}") from None
 
 
 def _code(given: str | None) -> Any:

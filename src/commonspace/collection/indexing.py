@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commonspace.collection.opened import Opened
+from commonspace.collection.workload import counted, leaves_of
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build as make
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from commonspace.search.index.segment import Segment
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
 _QUERIES = 10_000  # typical queries that a code is fitted with
 #: Vectors of a modality below which exact search is as fast as any.
@@ -75,6 +77,7 @@ class Indexing(Opened):
         code: str | Mapping[str, Any] | Code | None = None,
         cells: int | None = None,
         queries: Any = None,
+        workload: Iterable[str | None] | None = None,
         rebuild: bool = False,
         random_state: int = 0,
         progress: bool = True,
@@ -97,6 +100,10 @@ class Indexing(Opened):
         queries : (m, dim) array, optional
             Typical queries, as vectors of the space; a code may learn from them. By default 10,000 vectors of the
             other modalities and those the space was trained with.
+        workload : iterable of str or None, optional
+            Filters as they were asked, with their repetitions (None for a search without one): what the same ones
+            select is then kept together, so that filtered searches read less. Other filters are answered as before.
+            Later calls go on with it; an empty one ends it. The 128 asked most often count.
         rebuild : bool
             Build everything anew, whatever is there.
         random_state : int
@@ -107,8 +114,12 @@ class Indexing(Opened):
         Raises
         ------
         BadInput
-            An unknown modality, too few vectors for the code, a code of a class that is not registered, or a collection
-            opened at an earlier version.
+            An unknown modality, too few vectors for the code, a code of a class that is not registered, a filter that
+            cannot be evaluated, or a collection opened at an earlier version.
+
+        Notes
+        -----
+        The layout after a workload is that of "High-Throughput Vector Similarity Search in Knowledge Graphs" (2023).
         """
         self._items.check_writable()
         if code is not None:
@@ -116,9 +127,11 @@ class Indexing(Opened):
         if modality is not None:
             incoming.check_modalities([modality], self.space.modalities)
         now = self._items.snapshot()
+        filters = None if workload is None else counted(now, workload)
         columns = [c for c in self._catalogue.columns(self._space_id) if modality in (None, c.modality)]
+        options: dict[str, Any] = {"cells": cells, "random_state": random_state, "progress": progress}
         return [
-            self._build(now, column, code, cells, queries, rebuild, random_state, progress)
+            self._build(now, column, code, queries, filters, rebuild, options)
             for column in columns
             if column.name in now.schema.names
         ]
@@ -228,11 +241,10 @@ class Indexing(Opened):
         now: Snapshot,
         column: VectorColumn,
         code: Any,
-        cells: int | None,
         queries: Any,
+        workload: Mapping[str, int] | None,
         rebuild: bool,
-        random_state: int,
-        progress: bool,
+        options: Mapping[str, Any],
     ) -> Built:
         from commonspace.search.index import merging
         from commonspace.search.index.segment import build
@@ -243,26 +255,30 @@ class Indexing(Opened):
         fresh = len(now.matrix(column.name, column.dim, without=_covered(part for _, part in parts))[0])
         live = [part.live for _, part in parts]
         changed = code is not None and any(not _same_code(part.segment.coded.code, code) for _, part in parts)
+        changed |= workload is not None and any(entry.about.get("workload", {}) != workload for entry in entries)
+        workload = self._workload(column) if workload is None else workload
         chosen: list[int] | None = list(range(len(parts)))
         if not (rebuild or changed or not parts):
             chosen = merging.to_merge([len(part.segment) for _, part in parts], live, fresh)
-        if chosen is None or fresh + sum(live) < (1 if rebuild or code is not None else SMALL):
+        if chosen is None or fresh + sum(live) < (1 if rebuild or changed or code is not None else SMALL):
             return self._built(now, column, 0)
         left = {id for i, (id, _) in enumerate(parts) if i not in chosen}
-        vectors, origin = self._gather(now, column, [part for i, (_, part) in enumerate(parts) if i not in chosen])
+        rows, vectors, origin = self._gather(
+            now, column, [part for i, (_, part) in enumerate(parts) if i not in chosen]
+        )
         known = entries[-1].about["code"] if entries else default_code(column.dim)
         spec = known if code is None else code
         fitted: Code = make("Code", spec)
         fitted.fit(vectors, self._typical(now, column, queries))
 
+        leaves = leaves_of(now, rows, workload)
+
         def write(folder: Path) -> Segment:
-            return build(
-                vectors, origin, fitted, folder=folder, cells=cells, random_state=random_state, progress=progress
-            )
+            return build(vectors, origin, fitted, folder=folder, leaves=leaves, **options)
 
         about = {
             "code": {"name": name_of(fitted), **fitted.get_params()}, "vectors": len(vectors),
-            "files": list(origin.files),
+            "files": list(origin.files), "workload": dict(workload),
         }  # fmt: skip
         self._segments.add(column.name, now.version, write, about, left)
         return self._built(now, column, len(vectors))
@@ -274,8 +290,8 @@ class Indexing(Opened):
         size = [part.segment.coded.code.bytes_per_vector for part in parts]
         return Built(column.modality, inside, fresh, len(parts), written, max(size, default=0))
 
-    def _gather(self, now: Snapshot, column: VectorColumn, kept: Sequence[Part]) -> tuple[Floats, Any]:
-        """Return the vectors that the kept segments do not hold, and where each is stored."""
+    def _gather(self, now: Snapshot, column: VectorColumn, kept: Sequence[Part]) -> tuple[Ints, Floats, Any]:
+        """Return the vectors that the kept segments do not hold: rows of their items, vectors, where each is stored."""
         from commonspace.search.index.segment import Origin
 
         covered = _covered(kept)
@@ -292,7 +308,7 @@ class Indexing(Opened):
             place[mine] = at.places[rows[mine] - at.first]
             lost = np.setdiff1d(np.arange(at.size), at.places, assume_unique=True)
             gone.append(np.stack([np.full(len(lost), i), lost], axis=1).astype(np.int32))
-        return matrix, Origin(tuple(files), file, place, np.concatenate(gone))
+        return rows, matrix, Origin(tuple(files), file, place, np.concatenate(gone))
 
     def _typical(self, now: Snapshot, column: VectorColumn, queries: Any) -> Floats | None:
         """Return typical queries: those given, or vectors of the other modalities, stored or of the training."""
@@ -308,6 +324,11 @@ class Indexing(Opened):
             samples = [now.sample(c.name, c.dim, -(-room // len(others))) for c in others] + samples
         samples = [s for s in samples if len(s)]
         return np.concatenate(samples)[-_QUERIES:] if samples else None
+
+    def _workload(self, column: VectorColumn) -> dict[str, int]:
+        """Return filter -> how often it was asked, after which the newest segment of a column was laid out."""
+        entries = self._segments.entries(column.name)
+        return dict(entries[-1].about.get("workload", {})) if entries else {}
 
     def _columns(self, modality: str | None) -> list[VectorColumn]:
         columns = self._catalogue.columns(self._space_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from commonspace.collection.indexing import Indexing
+from commonspace.collection.workload import leaves_of
 from commonspace.core.errors import BadInput
 from commonspace.core.warning import warn
 from commonspace.search.query import compose, parts_of
@@ -87,7 +88,7 @@ class Tuning(Indexing):
             )
         (column,) = columns
         now = self._items.snapshot()
-        matrix = now.matrix(column.name, column.dim)[1]
+        rows, matrix = now.matrix(column.name, column.dim)
         if len(matrix) < _TUNABLE:
             raise BadInput(
                 f"{len(matrix)} vectors of {column.modality} are searched exactly in no time: tune from {_TUNABLE}"
@@ -97,7 +98,7 @@ class Tuning(Indexing):
             raise BadInput("there are no other modalities to take queries from: pass queries")
         tuned = tune_index(
             matrix, asked, target_recall=target_recall, memory=memory, k=k, codes=codes, batch=batch,
-            random_state=random_state, progress=progress,
+            leaves=leaves_of(now, rows, self._workload(column)), random_state=random_state, progress=progress,
         )  # fmt: skip
         options: dict[str, Any] = {"code": tuned.chosen.code, "queries": asked, "random_state": random_state}
         self.build_index(column.modality, **options, progress=progress)

@@ -184,6 +184,7 @@ def build(
     code: Code,
     *,
     folder: Path | None = None,
+    leaves: Ints | None = None,
     cells: int | None = None,
     random_state: int = 0,
     progress: bool = True,
@@ -200,6 +201,8 @@ def build(
         Fitted.
     folder : Path, optional
         An empty folder to write to; the large arrays are then written block by block and mapped.
+    leaves : (n,) int64, optional
+        Numbers from 0: vectors of the same one are kept together, see `layout`; no cell has vectors of two.
     cells : int, optional
         Groups of similar vectors; sqrt(n) by default, and fewer for few vectors.
     random_state : int
@@ -214,7 +217,7 @@ def build(
     """
     check_restorable("Code", code)
     n, dim = vectors.shape
-    order, groups = arrange(vectors, cells, random_state=random_state, progress=progress)
+    order, groups = arrange(vectors, cells, leaves=leaves, random_state=random_state, progress=progress)
     rows = _room(folder, "codes", (n, code.bytes_per_vector), np.uint8)
     ordered = _room(folder, "vectors", (n, dim), np.float32)
     with bars.task("Encoding vectors", total=n) if progress else bars.silent() as bar:
@@ -233,11 +236,18 @@ def build(
 
 
 def arrange(
-    vectors: Floats, cells: int | None = None, *, random_state: int = 0, progress: bool = True
+    vectors: Floats,
+    cells: int | None = None,
+    *,
+    leaves: Ints | None = None,
+    random_state: int = 0,
+    progress: bool = True,
 ) -> tuple[Ints, Cells]:
     """Return the order that puts similar vectors next to each other, and the cells in that order; see `build`."""
     n = len(vectors)
     wanted = round(np.sqrt(n)) if cells is None else cells
+    if leaves is not None:
+        return _by_leaves(vectors, wanted, leaves, random_state, progress)
     assigned, count = _assign(vectors, max(1, min(wanted, n // _LEAST)), random_state, progress)
     sizes = np.bincount(assigned, minlength=count)
     sums = np.zeros((count, vectors.shape[1]), np.float64)
@@ -246,6 +256,21 @@ def arrange(
     means = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return np.argsort(assigned, kind="stable"), Cells(starts, means)
+
+
+def _by_leaves(vectors: Floats, wanted: int, leaves: Ints, random_state: int, progress: bool) -> tuple[Ints, Cells]:
+    """Arrange each leaf on its own, leaf after leaf."""
+    orders, starts, means = [], [np.zeros(1, np.int64)], []
+    with bars.task("Sorting vectors into cells", total=len(vectors)) if progress else bars.silent() as bar:
+        for leaf in range(int(leaves.max()) + 1):
+            mine = np.flatnonzero(leaves == leaf)
+            share = max(1, round(wanted * len(mine) / len(vectors)))
+            order, cells = arrange(vectors[mine], share, random_state=random_state, progress=False)
+            orders.append(mine[order])
+            starts.append(starts[-1][-1] + cells.starts[1:])
+            means.append(cells.means)
+            bar.advance(len(mine))
+    return np.concatenate(orders), Cells(np.concatenate(starts), np.concatenate(means))
 
 
 def _room(folder: Path | None, name: str, shape: tuple[int, int], kind: Any) -> Any:

@@ -186,6 +186,7 @@ def tune_index(
     memory: float | None = None,
     k: int = 10,
     codes: Sequence[Any] | None = None,
+    leaves: Ints | None = None,
     batch: int = 1,
     random_state: int = 0,
     progress: bool = True,
@@ -206,6 +207,8 @@ def tune_index(
         Hits a query.
     codes : sequence, optional
         What to try: names, mappings with arguments, or codes.
+    leaves : (n,) int64, optional
+        The layout of the index, see `segment.build`.
     batch : int
         Queries asked at once when timing; 1 measures latency.
     random_state : int
@@ -230,7 +233,7 @@ def tune_index(
     rng = np.random.default_rng(random_state)
     learn, choose, judge = np.array_split(queries[rng.permutation(len(queries))], 3)
     choose, judge = choose[:1000], judge[:2000]
-    order, cells = arrange(vectors, random_state=random_state, progress=progress)
+    order, cells = arrange(vectors, leaves=leaves, random_state=random_state, progress=progress)
     vectors = np.ascontiguousarray(vectors[order])
     true = {name: top_k(part, vectors, k)[0] for name, part in (("choose", choose), ("judge", judge))}
     exact_ms = _milliseconds(lambda Q: top_k(Q, vectors, k, max_length=1.001), choose, batch)
