@@ -402,6 +402,24 @@ def test_later_builds_go_on_with_the_workload_until_it_is_ended(c):
     check(c, ["index"], where="n = 1")
 
 
+def test_a_new_layout_is_searched_in_all_cells_until_it_is_tuned_itself(c):
+    add(c, range(1500), 1, n=[i % 3 for i in range(1500)])
+    asked = {"target_recall": 0.3, "codes": ["scalar"], "queries": vectors(90, 7), "progress": False}
+
+    def tuned():
+        return c.index()[0]["tuned"]
+
+    c._set(c._column("image", None), {**c.tune("image", **asked).to_dict(), "probe": 0.2})
+    c.build_index("image", rebuild=True)
+    assert tuned()["probe"] == 0.2
+    c.build_index("image", workload=["n = 1"])
+    assert tuned()["probe"] == 1
+    check(c, where="n = 2")
+    again = c.tune("image", **asked)
+    assert tuned() == again.to_dict()
+    assert runs(c, "n = 1") == 1
+
+
 def test_a_workload_that_cannot_be_evaluated_is_refused_before_any_work(c):
     add(c, range(300), 1, n=[i % 3 for i in range(300)])
     for wrong in (["n = 1", "nonesuch = 1"], "n = 1", ["n ="]):

@@ -24,6 +24,7 @@ from commonspace.core.vectors import check_vectors
 from commonspace.search.best import Gallery, Searchable
 from commonspace.search.planner import Plan, Settings
 from commonspace.store import incoming
+from commonspace.store.catalogue import now as stamp
 from commonspace.store.records import VectorColumn
 from commonspace.store.snapshot import Snapshot
 
@@ -102,8 +103,9 @@ class Indexing(Opened):
             other modalities and those the space was trained with.
         workload : iterable of str or None, optional
             Filters as they were asked, with their repetitions (None for a search without one): what the same ones
-            select is then kept together, so that filtered searches read less. Other filters are answered as before.
-            Later calls go on with it; an empty one ends it. The 128 asked most often count.
+            select is then kept together, so that filtered searches read less of the disk. Other filters are answered
+            as before. Later calls go on with it; an empty one ends it. The 128 asked most often count. A search then
+            looks into all cells, whatever was tuned, until `tune` is called again.
         rebuild : bool
             Build everything anew, whatever is there.
         random_state : int
@@ -219,6 +221,11 @@ class Indexing(Opened):
         found: dict[str, Any] | None = json.loads(rows[0][1]) if rows else None
         return found
 
+    def _set(self, column: VectorColumn, tuned: Mapping[str, Any]) -> None:
+        """Search a column by these settings from now on."""
+        with self._catalogue.writing() as ledger:
+            ledger.put("settings", (column.name, json.dumps(tuned), stamp()))
+
     def _parts(self, now: Snapshot, column: VectorColumn) -> list[tuple[str, Part]]:
         """Return the whole segments of a column as a version sees them, with their ids; those of no use left out."""
         opened = self._segments.open(column.name)
@@ -255,12 +262,12 @@ class Indexing(Opened):
         fresh = len(now.matrix(column.name, column.dim, without=_covered(part for _, part in parts))[0])
         live = [part.live for _, part in parts]
         changed = code is not None and any(not _same_code(part.segment.coded.code, code) for _, part in parts)
-        changed |= workload is not None and any(entry.about.get("workload", {}) != workload for entry in entries)
+        moved = workload is not None and any(entry.about.get("workload", {}) != workload for entry in entries)
         workload = self._workload(column) if workload is None else workload
         chosen: list[int] | None = list(range(len(parts)))
-        if not (rebuild or changed or not parts):
+        if not (rebuild or changed or moved or not parts):
             chosen = merging.to_merge([len(part.segment) for _, part in parts], live, fresh)
-        if chosen is None or fresh + sum(live) < (1 if rebuild or changed or code is not None else SMALL):
+        if chosen is None or fresh + sum(live) < (1 if rebuild or moved or code is not None else SMALL):
             return self._built(now, column, 0)
         left = {id for i, (id, _) in enumerate(parts) if i not in chosen}
         rows, vectors, origin = self._gather(
@@ -280,6 +287,8 @@ class Indexing(Opened):
             "code": {"name": name_of(fitted), **fitted.get_params()}, "vectors": len(vectors),
             "files": list(origin.files), "workload": dict(workload),
         }  # fmt: skip
+        if moved and (tuned := self._tuned(column)) is not None:
+            self._set(column, {**tuned, "probe": 1.0})  # how many cells suffice was measured on others
         self._segments.add(column.name, now.version, write, about, left)
         return self._built(now, column, len(vectors))
 

@@ -196,8 +196,8 @@ class Searching(Indexing):
 
         Notes
         -----
-        Grouping by filter follows "High-Throughput Vector Similarity Search in Knowledge Graphs" (2023), without its
-        layout of partitions.
+        Grouping by filter follows "High-Throughput Vector Similarity Search in Knowledge Graphs" (2023); its layout of
+        partitions is what ``build_index(workload=...)`` makes.
         """
         check_choice("hubs", hubs, HUBS)
         if isinstance(queries, str | Mapping):

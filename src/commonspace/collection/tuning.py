@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from commonspace.collection.workload import leaves_of
 from commonspace.core.errors import BadInput
 from commonspace.core.warning import warn
 from commonspace.search.query import compose, parts_of
-from commonspace.store.catalogue import now as stamp
 
 if TYPE_CHECKING:
     from commonspace.search.index.tuning import Tuned
@@ -102,8 +100,7 @@ class Tuning(Indexing):
         )  # fmt: skip
         options: dict[str, Any] = {"code": tuned.chosen.code, "queries": asked, "random_state": random_state}
         self.build_index(column.modality, **options, progress=progress)
-        with self._catalogue.writing() as ledger:
-            ledger.put("settings", (column.name, json.dumps(tuned.to_dict()), stamp()))
+        self._set(column, tuned.to_dict())
         if tuned.chosen.low < target_recall:
             warn(
                 f"no setting reached a recall of {target_recall} for certain; the best has {tuned.recall.value:.4f} "
