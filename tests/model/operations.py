@@ -29,8 +29,8 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class Add(Operation):
-    """Add new items; with `key`, once however often it is done. Images can be given as vectors."""
+class Write(Operation):
+    """Write items; with `key`, once however often it is done. Images can be given as vectors."""
 
     batch: Batch
     key: str | None = None
@@ -39,26 +39,16 @@ class Add(Operation):
     on_error: str = "raise"
 
 
-@dataclass(frozen=True)
-class Upsert(Operation):
+class Add(Write):
+    """Add new items."""
+
+
+class Upsert(Write):
     """Add or change items."""
 
-    batch: Batch
-    key: str | None = None
-    given: bool = False
-    new_fields: bool = False
-    on_error: str = "raise"
 
-
-@dataclass(frozen=True)
-class AddStream(Operation):
+class AddStream(Write):
     """Add a stream of new items that is written two rows at a time."""
-
-    batch: Batch
-    key: str | None = None
-    given: bool = False
-    new_fields: bool = False
-    on_error: str = "raise"
 
 
 @dataclass(frozen=True)
@@ -219,7 +209,7 @@ class Killed(Operation):
     beside: bool
 
 
-KINDS = {kind.__name__: kind for kind in Operation.__subclasses__()}
+KINDS = {kind.__name__: kind for kind in (*Write.__subclasses__(), *Operation.__subclasses__()) if kind is not Write}
 
 
 def to_plain(operation: Operation) -> dict[str, Any]:

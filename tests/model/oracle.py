@@ -186,7 +186,7 @@ class Oracle:
             self.keys[o.key] = ("AddStream",)
         return n
 
-    def _write(self, o: ops.Add | ops.Upsert | ops.AddStream, *, new_only: bool) -> Any:
+    def _write(self, o: ops.Write, *, new_only: bool) -> Any:
         now, batch, ids = self.now, o.batch, o.batch["id"]
         if len(set(ids)) < len(ids):
             raise Refused("an id twice")
