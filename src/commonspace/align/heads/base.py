@@ -23,6 +23,7 @@ from commonspace.align.forward import Layer, NumpyHead
 from commonspace.align.heads.dropout import Dropout
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
+from commonspace.core.vectors import check_positive
 
 # Share of the block's typical spread that is added to each column's: a nearly constant column must not be blown up.
 FLOOR = 0.01
@@ -107,7 +108,19 @@ class Residual(nn.Module):
 
 
 class HeadModule(nn.Module):
-    """Base of the heads: standardisation, then `net`; subclasses set `net`."""
+    """Base of the heads: standardisation, then `net`; subclasses set `net`.
+
+    Parameters
+    ----------
+    d_in, dim : int
+        Dimension of the input and of the space.
+    blocks : sequence of int, optional
+        Widths of the encoder outputs that lie side by side in the input.
+    scaling : {"column", "block"} or one of them a block
+        How each block is standardised.
+    weights : sequence of float or "balance", optional
+        Factor of each block, or the same share of the squared length for all.
+    """
 
     net: nn.Module
 
@@ -120,8 +133,8 @@ class HeadModule(nn.Module):
         weights: Sequence[float] | str | None,
     ) -> None:
         super().__init__()
-        self.d_in = d_in
-        self.dim = dim
+        self.d_in = check_positive("d_in", d_in)
+        self.dim = check_positive("dim", dim)
         self.blocks = blocks
         self.scaling = scaling
         self.weights = weights

@@ -12,7 +12,6 @@ from torch import nn
 from commonspace.align.heads.base import HeadModule
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
-from commonspace.core.vectors import check_positive
 
 
 @register(
@@ -32,14 +31,8 @@ class Linear(HeadModule):
 
     Parameters
     ----------
-    d_in, dim : int
-        Dimension of the input and of the space.
-    blocks : sequence of int, optional
-        Widths of the encoder outputs that lie side by side in the input.
-    scaling : {"column", "block"} or one of them a block
-        How each block is standardised.
-    weights : sequence of float or "balance", optional
-        Factor of each block, or the same share of the squared length for all.
+    d_in, dim, blocks, scaling, weights
+        As in `HeadModule`.
     """
 
     def __init__(
@@ -51,5 +44,5 @@ class Linear(HeadModule):
         scaling: str | Sequence[str] = "column",
         weights: Sequence[float] | str | None = None,
     ) -> None:
-        super().__init__(check_positive("d_in", d_in), check_positive("dim", dim), blocks, scaling, weights)
+        super().__init__(d_in, dim, blocks, scaling, weights)
         self.net = nn.Linear(d_in, dim)

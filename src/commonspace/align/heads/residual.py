@@ -38,14 +38,8 @@ class ResidualMLP(HeadModule):
 
     Parameters
     ----------
-    d_in, dim : int
-        Dimension of the input and of the space.
-    blocks : sequence of int, optional
-        Widths of the encoder outputs that lie side by side in the input.
-    scaling : {"column", "block"} or one of them a block
-        How each block is standardised.
-    weights : sequence of float or "balance", optional
-        Factor of each block, or the same share of the squared length for all.
+    d_in, dim, blocks, scaling, weights
+        As in `HeadModule`.
     layers : int
         Number of residual layers.
     hidden : int
@@ -68,7 +62,7 @@ class ResidualMLP(HeadModule):
         hidden: int = 512,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(check_positive("d_in", d_in), check_positive("dim", dim), blocks, scaling, weights)
+        super().__init__(d_in, dim, blocks, scaling, weights)
         self.layers = check_positive("layers", layers)
         self.hidden = check_positive("hidden", hidden)
         self.dropout = dropout
