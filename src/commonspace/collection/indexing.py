@@ -179,14 +179,15 @@ class Indexing(Opened):
                 )  # fmt: skip
         return found
 
-    def _summary(self, now: Snapshot, column: VectorColumn) -> dict[str, Any]:
-        """Return what the catalogue knows of a column's index; nothing of the index itself is read."""
+    def _summary(self, now: Snapshot, column: VectorColumn, items: int) -> dict[str, Any]:
+        """Return what the catalogue knows of the index of a column that so many items have; the index is not read."""
         entries = self._segments.entries(column.name)
         files = {name for entry in entries for name in entry.about["files"]}
-        fresh, tuned = now.having(column.name, without=files), self._tuned(column)
+        fresh = now.having(column.name, without=files) if entries else items
+        tuned = self._tuned(column)
         return {
             "segments": len(entries),
-            "inside": now.having(column.name) - fresh,
+            "inside": items - fresh,
             "fresh": fresh,
             "bytes": sum(self._segments.size(entry.id) for entry in entries),
             "tuned": None if tuned is None else {"k": tuned["k"], **tuned["unseen"]},

@@ -247,14 +247,15 @@ class Searching(Indexing):
         """
         now = self._items.snapshot()
         columns = [c for c in self._catalogue.columns(self._space_id) if c.name in now.schema.names]
+        there = {c.modality: now.having(c.name) for c in columns}
         return {
             "path": str(self._path),
             "items": len(now),
             "version": now.version,
             "id": {"name": self.id_name, "type": None if now.id_type is None else str(now.id_type)},
             "fields": {name: str(kind) for name, kind in now.fields.items()},
-            "modalities": {c.modality: now.having(c.name) for c in columns},
-            "index": {c.modality: self._summary(now, c) for c in columns},
+            "modalities": there,
+            "index": {c.modality: self._summary(now, c, there[c.modality]) for c in columns},
             "without_vectors": now.missing([c.name for c in columns]),
             "space": self._space_id,
             "spaces": self._catalogue.spaces(),
