@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 _QUERIES = 256  # queries in one tile
 _SCORES = 1 << 21  # scores in one tile: 8 MB
-_PAIRS = 8192  # pairs scored again at once
+_PAIRS = 256  # pairs scored again at once: both sides stay in the second cache
 _GROUP = 32  # scores that share one maximum
 _EPS = float(np.finfo(np.float32).eps)
 
