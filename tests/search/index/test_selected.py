@@ -23,7 +23,7 @@ def way(request, monkeypatch):
 
 
 def check(Q, X, places, k):
-    """Compare with an exact search of a copy of the rows; rows whose scores differ by rounding alone may change places."""
+    """Compare with an exact search of a copy of the rows; scores that differ by rounding alone may change places."""
     found, scores = selected.search(Q, X, places, k)
     want = top_k(Q, X[places], k)[1]
     assert found.shape == scores.shape == want.shape

@@ -2,10 +2,10 @@
 
     |<q, x> - S(q, x)| <= e             S the fastest product of this machine, e what it may lose by rounding
 
-For few queries every selected vector is compared where it lies. For many, the vectors are copied together and multiplied
-by that product. The c best by S are compared in full; if the k-th best of them is higher than the lowest S of the c,
-plus e, then no other vector belongs to the answer. Where that cannot be said c is raised, so the answer always is that
-of comparing everything in full.
+For few queries every selected vector is compared where it lies. For many, the vectors are copied together and
+multiplied by that product. The c best by S are compared in full; if the k-th best of them is higher than the lowest S
+of the c, plus e, then no other vector belongs to the answer. Where that cannot be said c is raised, so the answer
+always is that of comparing everything in full.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _candidates(way: Product, queries: Floats, vectors: Floats, places: Ints, c:
 
 def _highest(way: Product, scores: npt.NDArray[Any], c: int) -> tuple[Ints, Floats]:
     """Return columns and values of the c highest scores of each row, in no order; of all if there are fewer."""
-    q, t = scores.shape
+    t = scores.shape[1]
     c = min(c, t)
     if scores.dtype != np.int16:
         column = np.argpartition(scores, t - c, axis=1)[:, t - c :]
