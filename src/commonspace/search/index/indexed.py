@@ -76,15 +76,15 @@ class Part:
             items = np.flatnonzero(mask[: len(self._place_of)])
             if _SPARSE * len(items) < len(self.rows):  # so few that going through all vectors takes longer
                 found = self._place_of[items]
-                return np.sort(found[found >= 0])
+                return np.sort(found[found >= 0]).astype(np.int64)
         keep = self.keep(mask)
         return None if keep is None else np.flatnonzero(keep)
 
     @cached_property
-    def _place_of(self) -> Ints:
+    def _place_of(self) -> npt.NDArray[np.int32]:
         """Item -> its vector; -1 for items without one."""
         there = np.flatnonzero(self.there)
-        out = np.full(self.rows.max(initial=-1) + 1, -1, np.int64)
+        out = np.full(self.rows.max(initial=-1) + 1, -1, np.int32)
         out[self.rows[there]] = there
         return out
 
