@@ -38,7 +38,7 @@ demo: $(VENV)/demo.stamp ## icons and their names in one space, from nothing to 
 claims: $(VENV)/dev.stamp ## run the experiments behind the methods; ONLY=name runs one
 	@$(BIN)/python -m claims $(ONLY)
 
-bench: $(VENV)/dev.stamp ## compare speed with peers; ONLY=name runs one
+bench: $(VENV)/dev.stamp ## compare speed with peers; ONLY=name runs one, ONLY=search the long one
 	@$(BIN)/python -m bench $(ONLY)
 
 docs: $(VENV)/docs.stamp ## build the documentation into site/

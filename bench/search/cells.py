@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench.search.axes import SLOW, K, Team, out, rounds
+from bench.search.axes import LOOP, SLOW, TARGETS, K, Team, out, rounds
 from bench.search.data import TIES, Data, exact
-from bench.search.figures import recall
+from bench.search.figures import cheapest, recall
 from bench.search.peers.base import Unsupported
-from bench.search.worker import Failed
+from bench.search.worker import Failed, Worker
 
 SHARES = (1.0, 0.1, 0.01, 0.001)
 KINDS = ("random", "correlated", "anti-correlated")
 ANCHORS = 3
 ASKED = 200  # queries an anchor
+ALONE = 50  # queries an anchor that are asked on their own
 
 
 def filters(data: Data) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -76,32 +77,56 @@ def filtered(
         for engine, worker in rounds(team, 1):
             if not worker.variant.cls.filters:
                 continue
-            points = []
+            points: list[dict[str, Any]] = []
+            few = ASKED if worker.variant.batch else LOOP // len(names)
             try:
                 for knob in worker.variant.knobs():
-                    seconds, found = [], []
+                    seconds, found, busy = [], [], []
                     for _ in range(repeats):
                         total = 0.0
                         for name in names:
-                            ids, took = worker.call("filtered", Q=Q[asked[name]], k=K, name=name, knob=knob)
-                            found.append(recall(ids, truth[name]))
+                            ids, took, cpu = worker.call("filtered", Q=Q[asked[name][:few]], k=K, name=name, knob=knob)
+                            found.append(recall(ids, truth[name][:few]))
                             total += took
+                            busy.append(cpu)
                         seconds.append(total)
-                        if total > SLOW:
+                        if total > SLOW or np.mean(found) < TARGETS[0]:  # what finds too little need not be timed well
                             break
-                    rates = ASKED * len(names) / np.array(seconds)
-                    points.append({"knob": knob, "recall": float(np.mean(found)), "qps": float(np.median(rates))})
+                    points.append(
+                        {
+                            "knob": knob,
+                            "recall": float(np.mean(found)),
+                            "qps": float(np.median(few * len(names) / np.array(seconds))),
+                            "cpu_us": float(np.median(busy)) / few * 1e6,
+                        }
+                    )
                     if points[-1]["recall"] >= 0.99 or min(seconds) > SLOW:
                         break
+                single = _one_by_one(worker, Q, names, asked, cheapest(0.95, points))
             except Failed as e:
                 out(team, engine, e)
                 continue
             except Unsupported:
                 continue
-            rows.append(
-                {"measure": "filter", "system": engine, "kind": kind, "share": int(share) / 1000, "points": points}
-            )
+            about = {"kind": "anti-correlated" if kind == "anti" else kind, "share": int(share) / 1000}
+            rows.append({"measure": "filter", "system": engine, **about, "points": points, "single_at_0.95": single})
     return rows
+
+
+def _one_by_one(
+    worker: Worker,
+    Q: np.ndarray,
+    names: Sequence[str],
+    asked: Mapping[str, np.ndarray],
+    setting: dict[str, Any] | None,
+) -> dict[str, float] | None:
+    """Return what a query on its own costs at a setting; the filters take turns."""
+    if setting is None:
+        return None
+    turns = [name for _ in range(ALONE) for name in names]
+    queries = Q[[asked[name][i // len(names)] for i, name in enumerate(turns)]]
+    _, seconds, cpu = worker.call("loop", Q=queries, k=K, names=turns, knob=setting["knob"])
+    return {"qps": len(turns) / seconds, "cpu_us": cpu / len(turns) * 1e6}
 
 
 def many(
@@ -109,28 +134,23 @@ def many(
 ) -> list[dict[str, Any]]:
     """Return a row an engine: `count` queries, each with one of the filters at 1 %, in one call and one by one.
 
-    The filters are drawn in proportion to 1 / rank. The loop is timed on its first `loop` queries. The setting is the
-    widest of the engine's.
+    The setting is the first of the engine's that finds 0.95 of a trial, or its last. The loop is timed on the first
+    `loop` queries; so is the call where all queries would take longer than `SLOW` seconds.
     """
-    rng = np.random.default_rng(1)
-    names = [name for name in columns if name.split("_")[1] == "10"]
-    weights = 1 / np.arange(1, len(names) + 1)
-    wanted = rng.choice(names, count, p=weights / weights.sum())
-    Q = data.train[rng.integers(len(data.train), size=count)]
-    truth = np.empty((count, K + TIES), np.int64)
-    for name in names:
-        truth[wanted == name] = exact(Q[wanted == name], data.X, K, mask=columns[name])
+    Q, wanted, truth = many_filters(data, columns, count)
     rows = []
     for engine, worker in rounds(team, 1):
         if not worker.variant.cls.filters:
             continue
-        knob = worker.variant.knobs()[-1]
-        some = slice(None) if worker.variant.batch else slice(loop)
+        first, names = slice(loop), wanted.tolist()
         try:
-            ids, took = worker.call("many", Q=Q[some], k=K, names=wanted[some].tolist(), knob=knob)
-            single = 0.0
-            for q, name in zip(Q[:loop], wanted[:loop].tolist(), strict=True):
-                single += worker.call("filtered", Q=q[None], k=K, name=name, knob=knob)[1]
+            for knob in worker.variant.knobs():
+                ids, took, _ = worker.call("many", Q=Q[first], k=K, names=names[first], knob=knob)
+                if recall(ids, truth[first]) >= 0.95:
+                    break
+            some = slice(None) if took / loop * count < SLOW else first
+            ids, took, cpu = worker.call("many", Q=Q[some], k=K, names=names[some], knob=knob)
+            _, single, single_cpu = worker.call("loop", Q=Q[first], k=K, names=names[first], knob=knob)
         except (Failed, Unsupported) as e:
             if isinstance(e, Failed):
                 out(team, engine, e)
@@ -139,12 +159,30 @@ def many(
             {
                 "measure": "batch of filters",
                 "system": engine,
+                "knob": knob,
                 "recall": recall(ids, truth[some]),
                 "qps": len(ids) / took,
+                "cpu_us": cpu / len(ids) * 1e6,
                 "loop_qps": min(loop, count) / single,
+                "loop_cpu_us": single_cpu / min(loop, count) * 1e6,
             }
         )
     return rows
+
+
+def many_filters(
+    data: Data, columns: Mapping[str, np.ndarray], count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return queries, the name of each one's filter, drawn in proportion to 1 / rank, and the true ids."""
+    rng = np.random.default_rng(1)
+    names = [name for name in columns if name.split("_")[1] == "10"]
+    weights = 1 / np.arange(1, len(names) + 1)
+    wanted = rng.choice(names, count, p=weights / weights.sum())
+    Q = data.train[rng.integers(len(data.train), size=count)]
+    truth = np.empty((count, K + TIES), np.int64)
+    for name in names:
+        truth[wanted == name] = exact(Q[wanted == name], data.X, K, mask=columns[name])
+    return Q, wanted, truth
 
 
 def changed(team: Team, data: Data, *, repeats: int) -> list[dict[str, Any]]:

@@ -6,13 +6,15 @@ import importlib.util
 
 import numpy as np
 import pytest
+from bench.search import plots, synthetic, wordnet
 from bench.search import run as runs
-from bench.search import synthetic, wordnet
 from bench.search.cells import filters
 from bench.search.data import exact, tiny
 from bench.search.figures import cheapest, cost_at, recall, speed_at
 from bench.search.peers import OURS, variants
 from bench.search.worker import Failed, Worker
+
+from bench import __main__ as bench_main
 
 LINE = '00001740 03 n 02 entity 0 thing(p) 1 002 ~ 00001930 n 0000 ~ 00002137 n 0000 | that which exists; "a | b"  \n'
 
@@ -133,3 +135,32 @@ def test_a_whole_run_measures_ours_and_a_peer_in_every_cell(cache, monkeypatch):
     assert (cache / "results" / "search-tiny.json").is_file()
     if importlib.util.find_spec("matplotlib"):
         assert (cache / "results" / "search-tiny-cross-modal.png").stat().st_size < 200_000
+
+
+def test_a_whole_name_means_one_engine_and_a_part_all_that_have_it():
+    assert [v.name for v in runs.choose([OURS], ["speed"])] == [OURS]
+    assert len(runs.choose(["commonspac"], ["speed"])) > 1
+
+
+def test_the_pictures_are_drawn_from_rows_in_which_some_engines_miss_the_goal(tmp_path):
+    pytest.importorskip("matplotlib")
+    points = [{"recall": 0.5, "qps": 900.0}, {"recall": 0.97, "qps": 300.0}]
+    rows = [
+        {"system": s, "kind": kind, "share": share, "points": points[: 2 - (s == "peer" and share < 0.01)]}
+        for s in (OURS, "peer")
+        for kind, share in (("random", 1.0), ("random", 0.1), ("correlated", 0.1), ("random", 0.001))
+    ]
+    plots.filters(rows, tmp_path / "filters.png", "title")
+    plots.growth([{"system": OURS, "n": n, "qps_at_0.95": 1e8 / n} for n in (10_000, 30_000)], tmp_path / "growth.png")
+    assert {p.name for p in tmp_path.iterdir()} == {"filters.png", "growth.png"}
+
+
+def test_the_long_comparison_runs_only_when_it_is_named(monkeypatch):
+    ran = []
+    monkeypatch.setattr(bench_main.subprocess, "run", lambda call, **_: ran.append(call[2]))
+    bench_main.main([])
+    assert "bench.search" not in ran
+    assert "bench.exact_search" in ran
+    ran.clear()
+    bench_main.main(["search", "--size", "100"])
+    assert ran == ["bench.search"]

@@ -37,7 +37,7 @@ def variants() -> list[Variant]:
         Variant("svs Vamana LVQ4x8", SVS, {"code": "lvq4x8"}, "window", EF),
         Variant("svs Vamana LVQ8", SVS, {"code": "lvq8"}, "window", EF),
         Variant("svs Vamana LeanVec160", SVS, {"code": "leanvec160"}, "window", EF),
-        Variant("lancedb IVF-HNSW-SQ", LanceDB, {"index": "IVF_HNSW_SQ"}, "nprobe", (1, 4, 16, 64), batch=False),
+        Variant("lancedb IVF-HNSW-SQ", LanceDB, {"index": "IVF_HNSW_SQ"}, "ef", EF[1:], batch=False),
         Variant("lancedb IVF-RQ", LanceDB, {"index": "IVF_RQ"}, "nprobe", (4, 16, 64, 256), batch=False),
         Variant("milvus-lite HNSW", Milvus, {}, "ef", EF),
         Variant("qdrant-edge HNSW", Qdrant, {}, "ef", EF),

@@ -61,7 +61,7 @@ class Ours(Peer):
         fresh = Gallery("", self.fresh, self.__dict__.get("new", self.X[:0]))
         rows, _ = Indexed("", [part], fresh, Settings(shortlist=shortlist, probe=probe)).best(Q, k, mask)
         rows = rows[:, :k]
-        return np.pad(rows, ((0, 0), (0, k - rows.shape[1])), constant_values=-1)
+        return rows if rows.shape[1] == k else np.pad(rows, ((0, 0), (0, k - rows.shape[1])), constant_values=-1)
 
     def search(self, Q: np.ndarray, k: int, *, setting: tuple[float, int] = (1.0, 100)) -> np.ndarray:
         return self._best(Q, k, None, *setting)

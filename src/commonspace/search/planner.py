@@ -1,7 +1,10 @@
 """The planner: by which way the vectors of a segment are searched, from what the filter really selects.
 
-    exact            read the selected vectors, copied together if a filter chose them, and multiply:
-                     n_s (read + q multiply) dim
+    exact            read all vectors and multiply:
+                     n (read + q multiply) dim                                       without a filter
+                     or only the selected ones, where they lie or copied together:
+                     q n_s look dim                                                  for few queries
+                     n_s (copy dim + q (product dim + pick))                         for many
     index            scan the codes of the probed cells, those that the filter leaves, then re-rank the shortlist:
                      q n_p scan r  +  q c rerank dim                                              for few queries
                      n_p (expand r + q (short r + select))  +  runs task  +  q c rerank dim       for many
@@ -22,10 +25,15 @@ FEW = 8
 #: Nanoseconds of two cores of 2023 with units for bfloat16, fitted to searches of 5,000 to 117,000 vectors by 1 to 500
 #: queries; only their ratios decide.
 _READ = 0.07  # a number of a full vector compared where it lies
-_COPY = 0.35  # a number of a full vector copied out of its place first
+_LOOK = 0.12  # a number of a selected vector compared where it lies, for a query on its own
+_COPY = 0.5  # a number of a selected vector copied out of its place and rounded, for many
+_PRODUCT = 0.0012  # a product of such numbers
+_PICK = 0.9  # a score of such vectors looked at
 _MULTIPLY = 0.0085  # a product in float32, for each query after the first
 _SCAN = 0.14  # a number of a code, for a query on its own
-_CHECK = 0.6  # a row asked whether a filter leaves it
+_KEEP = 1.5  # a row told whether a filter leaves it, once for all queries
+_CHECK = 2.5  # a row asked whether a filter leaves it, for a query on its own
+_RUN = 5_000.0  # a cell scanned with a filter, for a query on its own
 _EXPAND = 1.15  # a number of a code made ready for many queries
 _SHORT = 0.004  # a product of a code and a query, for many
 _SELECT = 0.4  # a score compared with its floor
@@ -123,16 +131,17 @@ def plan(
     probes = max(1, round(settings.probe * cells))
     shortlist = max(k, settings.shortlist)
     share = min(1.0, probes / cells)
-    exact = selected * ((_READ if selected == vectors else _COPY) + (queries - 1) * _MULTIPLY) * dim
+    filtered = selected < vectors
+    exact = _exact(vectors, selected, queries, dim)
     scanned = selected * share
-    index = queries * min(shortlist, selected) * dim * _RERANK
-    checks = vectors * share * _CHECK if selected < vectors else 0.0
+    index = queries * min(shortlist, selected) * dim * _RERANK + (vectors * _KEEP if filtered else 0.0)
     if packed and queries <= FEW:
-        index += queries * checks + queries * scanned * width * _SCAN
+        checks = vectors * share * _CHECK + (probes * _RUN if share < 1 else 0.0)
+        index += queries * (checks if filtered else 0.0) + queries * scanned * width * _SCAN
     else:
         runs = cells * (1 - (1 - share) ** queries) if share < 1 else max(1, vectors * min(queries, 1024) / 2**20)
         made = min(selected, scanned * queries) + min(_SAMPLE, selected)
-        index += checks + made * width * _EXPAND + scanned * queries * (width * _SHORT + _SELECT) + runs * _TASK
+        index += made * width * _EXPAND + scanned * queries * (width * _SHORT + _SELECT) + runs * _TASK
     common: dict[str, Any] = {
         "vectors": vectors, "selected": selected, "queries": queries,
         "exact_ms": exact / 1e6, "index_ms": index / 1e6,
@@ -140,9 +149,18 @@ def plan(
     if selected <= shortlist:
         return Plan("exact", "no more vectors are selected than would be re-ranked", **common)
     if exact <= index:
-        few = "so few vectors are selected that" if selected < vectors else "without a filter,"
+        few = "so few vectors are selected that" if filtered else "without a filter,"
         return Plan("exact", f"{few} comparing all of them is no dearer", **common)
     return Plan(
         "index", "the codes are cheaper to scan than the vectors", **common,
         probes=None if probes >= cells else probes, shortlist=shortlist,
     )  # fmt: skip
+
+
+def _exact(vectors: int, selected: int, queries: int, dim: int) -> float:
+    """Return nanoseconds of comparing the selected vectors in full."""
+    if selected == vectors:
+        return selected * (_READ + (queries - 1) * _MULTIPLY) * dim
+    if queries <= FEW:
+        return queries * selected * _LOOK * dim
+    return selected * (_COPY * dim + queries * (_PRODUCT * dim + _PICK))

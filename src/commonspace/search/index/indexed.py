@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from commonspace.search.best import Gallery, enough_items
 from commonspace.search.exact import top_k
+from commonspace.search.index import selected
 from commonspace.search.index.segment import Segment
 from commonspace.search.planner import Plan, Settings, plan
 from commonspace.store.reading import Stretch
@@ -27,6 +28,7 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _LENGTH = 1.001  # of unit rows, rounding allowed for
+_SPARSE = 8  # vectors for each one selected, beyond which they are looked up by their items
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,30 @@ class Part:
             return None if self.live == len(self.rows) else self.there
         return mask[self.rows] if self.live == len(self.rows) else mask[self.rows] & self.there
 
+    def places(self, mask: Mask | None) -> Ints | None:
+        """Return the vectors that take part, ascending; None for all."""
+        if mask is not None and not self.bags:
+            items = np.flatnonzero(mask[: len(self._place_of)])
+            if _SPARSE * len(items) < len(self.rows):  # so few that going through all vectors takes longer
+                found = self._place_of[items]
+                return np.sort(found[found >= 0]).astype(np.int64)
+        keep = self.keep(mask)
+        return None if keep is None else np.flatnonzero(keep)
+
+    @cached_property
+    def _place_of(self) -> npt.NDArray[np.int32]:
+        """Item -> its vector; -1 for items without one."""
+        there = np.flatnonzero(self.there)
+        out = np.full(self.rows.max(initial=-1) + 1, -1, np.int32)
+        out[self.rows[there]] = there
+        return out
+
+    @cached_property
+    def width(self) -> int:
+        """Numbers of an expanded code."""
+        nothing = np.zeros((1, self.segment.dim), np.float32)
+        return int(self.segment.coded.code.prepare(nothing).shape[1])
+
 
 @dataclass(frozen=True)
 class Indexed:
@@ -104,34 +130,37 @@ class Indexed:
             found.append(self.fresh.best(queries, k, mask))
         if not found:
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+        if len(found) == 1:
+            return found[0]
         rows, scores = (np.concatenate(side, axis=1) for side in zip(*found, strict=True))
         order = np.lexsort((rows, -scores), axis=1)
         return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
 
     def _best_of(self, part: Part, queries: Floats, k: int, mask: Mask | None) -> tuple[Ints, Floats]:
         """Return rows and scores of the best vectors of a segment."""
-        keep = part.keep(mask)
-        selected = len(part.rows) if keep is None else int(np.count_nonzero(keep))
-        if selected == 0:
+        places = part.places(mask)
+        rows = part.rows if places is None else part.rows[places]
+        if len(rows) == 0:
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         coded = part.segment.coded
         chosen = plan(
-            vectors=len(part.rows), selected=selected, queries=len(queries), dim=part.segment.dim,
-            width=coded.code.prepare(queries[:1]).shape[1], cells=len(coded.cells), k=k, settings=self.settings,
+            vectors=len(part.rows), selected=len(rows), queries=len(queries), dim=part.segment.dim,
+            width=part.width, cells=len(coded.cells), k=k, settings=self.settings,
             packed=coded.code.packing is not None,
         )  # fmt: skip
         self.plans.append(chosen)
-        places = None if keep is None else np.flatnonzero(keep)
-        rows = part.rows if places is None else part.rows[places]
 
         def exactly(vectors: int) -> tuple[Ints, Floats]:
-            matrix = part.segment.vectors if places is None else part.segment.vectors[places]
-            at, scores = top_k(queries, matrix, vectors, max_length=_LENGTH)
-            return rows[at], scores
+            if places is None:
+                at, scores = top_k(queries, part.segment.vectors, vectors, max_length=_LENGTH)
+            else:
+                at, scores = selected.search(queries, part.segment.vectors, places, vectors)
+            return part.rows[at], scores
 
         def by_index(vectors: int) -> tuple[Ints, Floats]:
-            places, scores = self._scan(part.segment, queries, vectors, chosen, keep, selected)
-            return np.where(places < 0, -1, part.rows[places]), scores
+            keep = None if places is None else part.keep(mask)
+            at, scores = self._scan(part.segment, queries, vectors, chosen, keep, len(rows))
+            return np.where(at < 0, -1, part.rows[at]), scores
 
         ask = exactly if chosen.way == "exact" else by_index
         return enough_items(ask, k, rows) if part.bags else ask(k)

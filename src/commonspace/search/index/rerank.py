@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 _FEW = 1000  # pairs that NumPy multiplies
+_LONG = 500  # rows a query that are not all sorted
 _PAIRS = 25_000  # pairs that one thread takes at once
 
 
@@ -80,5 +81,7 @@ def _exact(queries: Floats, vectors: Floats, rows: Ints) -> Floats:
 def _first(scores: Floats, rows: Ints, k: int) -> tuple[Ints, Floats]:
     """Return the k best of each query, best first; equal scores in the order of the rows."""
     keys = keyed(scores, rows)
+    if keys.shape[1] > _LONG:
+        keys = np.partition(keys, k - 1, axis=1)[:, :k]
     keys.sort(axis=1)
     return unkeyed(keys[:, :k])

@@ -1,0 +1,155 @@
+"""Exact search of the vectors that a filter selects.
+
+    |<q, x> - S(q, x)| <= e             S the fastest product of this machine, e what it may lose by rounding
+
+For few queries every selected vector is compared where it lies. For many, the vectors are copied together and
+multiplied by that product. The c best by S are compared in full; if the k-th best of them is higher than the lowest S
+of the c, plus e, then no other vector belongs to the answer. Where that cannot be said c is raised, so the answer
+always is that of comparing everything in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from commonspace.search.index.keys import keyed, unkeyed
+from commonspace.search.index.products import Product, product
+from commonspace.search.index.rerank import rerank
+from commonspace.search.index.workers import each, threads
+from commonspace.search.planner import FEW
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+_PAIRS = 4096  # pairs that are compared in full before a product would have begun
+_TILE = 2048  # vectors multiplied at once
+_TILES = 8  # tiles copied together at once
+_QUERIES = 1024  # queries multiplied at once
+_SORTED = 1 << 16  # scores that are sorted at once: 256 kB of keys
+_MORE = 16  # candidates beyond the hits wanted
+_NUMBERS = 1 << 20  # numbers of vectors that are worth a thread of their own
+_LENGTH = 1.001  # of unit rows, rounding allowed for
+
+
+def search(
+    queries: Floats, vectors: Floats, places: Ints, k: int, *, candidates: int | None = None
+) -> tuple[Ints, Floats]:
+    """Return the k vectors of largest inner product with each query among some vectors, best first.
+
+    Parameters
+    ----------
+    queries : (q, dim) float32
+        The queries.
+    vectors : (n, dim) float32, C-contiguous, unit rows
+        All vectors; may be a memory map, of which only the selected rows are read.
+    places : (m,) int64
+        Which are searched, ascending.
+    k : int
+        At least 1.
+    candidates : int, optional
+        Vectors a query that are compared in full at first, where there are many queries.
+
+    Returns
+    -------
+    places : (q, min(k, m)) int64
+        Equal scores in ascending order.
+    scores : (q, min(k, m)) float32
+        As `rerank` computes them.
+    """
+    queries = np.ascontiguousarray(queries, np.float32)
+    q, m, k = len(queries), len(places), min(k, len(places))
+    c = k + _MORE if candidates is None else candidates
+    if q <= FEW or q * m <= _PAIRS or m <= 2 * c:
+        return _directly(queries, vectors, places, k)
+    way = product()
+    rows, lowest = _candidates(way, queries, vectors, places, c)
+    found, scores = rerank(queries, vectors, rows, k)
+    lost = way.rounding + vectors.shape[1] * 2.0**-23  # additions are made in float32
+    lengths = _LENGTH * np.linalg.norm(queries, axis=1)
+    if len(unsure := np.flatnonzero(scores[:, -1] <= lowest + lost * lengths)):
+        found[unsure], scores[unsure] = search(queries[unsure], vectors, places, k, candidates=4 * c)
+    return found, scores
+
+
+def _directly(queries: Floats, vectors: Floats, places: Ints, k: int) -> tuple[Ints, Floats]:
+    """Compare every selected vector with every query, in as many parts as there are threads if it is worth them."""
+    q, m = len(queries), len(places)
+    if q * m * vectors.shape[1] <= _NUMBERS:
+        with _alone():
+            return rerank(queries, vectors, np.tile(places, (q, 1)), k)
+    parts = threads()
+    rows = np.full((parts, -(-m // parts)), -1, np.int64)
+    rows.reshape(-1)[:m] = places
+    found, scores = rerank(np.repeat(queries, parts, axis=0), vectors, np.tile(rows, (q, 1)), k)
+    return unkeyed(np.sort(keyed(scores, found).reshape(q, -1), axis=1)[:, :k])
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let FAISS work without waking threads of its own, which would keep a core busy waiting for more."""
+    before = faiss.omp_get_max_threads()
+    if before == 1:
+        yield
+        return
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def _candidates(way: Product, queries: Floats, vectors: Floats, places: Ints, c: int) -> tuple[Ints, Floats]:
+    """Return the c best places of each query by the product, in no order, and the lowest score among them."""
+    left, m = way.left(queries), len(places)
+    tiles = np.array_split(places, max(way.workers, -(-m // _TILE)))
+    step = min(-(-len(queries) // way.workers), _QUERIES)
+    slices = [slice(i, min(i + step, len(queries))) for i in range(0, len(queries), step)]
+    best: list[list[tuple[Ints, Floats]]] = [[] for _ in slices]
+    for first in range(0, len(tiles), _TILES):
+        group = tiles[first : first + _TILES]
+        rights = each(lambda tile: way.right(vectors[tile]), group, way.workers)
+
+        def multiply(i: int, group: Any = group, rights: Any = rights) -> None:
+            for tile, right in zip(group, rights, strict=True):
+                scores = way.scores(left, slices[i], right)
+                few = max(1, _SORTED // len(tile))
+                parts = [_highest(way, scores[j : j + few], c) for j in range(0, len(scores), few)]
+                column, score = (np.concatenate(part) for part in zip(*parts, strict=True))
+                best[i].append((tile[column], score))
+
+        each(multiply, range(len(slices)), way.workers)
+    rows, lowest = np.empty((len(queries), c), np.int64), np.empty(len(queries), np.float32)
+    for at, parts in zip(slices, best, strict=True):
+        place, score = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+        if score.shape[1] > c:
+            chosen = np.argpartition(score, -c, axis=1)[:, -c:]
+            place, score = np.take_along_axis(place, chosen, 1), np.take_along_axis(score, chosen, 1)
+        rows[at], lowest[at] = place, score.min(axis=1)
+    return rows, lowest
+
+
+def _highest(way: Product, scores: npt.NDArray[Any], c: int) -> tuple[Ints, Floats]:
+    """Return columns and values of the c highest scores of each row, in no order; of all if there are fewer."""
+    t = scores.shape[1]
+    c = min(c, t)
+    if scores.dtype != np.int16:
+        column = np.argpartition(scores, t - c, axis=1)[:, t - c :]
+        return column, np.take_along_axis(way.values(scores), column, 1)
+    # The bits of bfloat16, made to stand in the order of the numbers, and the column as one integer.
+    bits = scores >> 15
+    bits &= 0x7FFF
+    bits ^= scores
+    keys = bits.astype(np.int32)
+    keys <<= 16
+    keys |= np.arange(t, dtype=np.int32)
+    keys.partition(t - c, axis=1)
+    keys = keys[:, t - c :]
+    bits = (keys >> 16).astype(np.int16)
+    bits ^= (bits >> 15) & 0x7FFF
+    return (keys & 0xFFFF).astype(np.int64), way.values(bits)
