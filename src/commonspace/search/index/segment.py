@@ -122,7 +122,7 @@ class Segment:
         scores : (q, k) float32
             -inf where there are fewer.
         """
-        rows, _ = shortlist(self.coded, queries, max(k, shortlisted), probes=probes, keep=keep)
+        rows, _ = shortlist(self.coded, queries, max(k, shortlisted), probes=probes, keep=keep, least=k)
         return rerank(queries, self.vectors, rows, k)
 
     def save(self, folder: Path) -> None:
