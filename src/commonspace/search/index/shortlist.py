@@ -232,12 +232,11 @@ def _asked(cells: Cells, queries: Floats, probes: int | None, keep: Mask | None)
     wanted = -(-probes * tiles // len(cells))
     if wanted * len(queries) < _FULL * tiles:
         return None
-    scores = np.full((len(cells) + 1, len(queries)), -np.inf, np.float32)  # one more: reduceat takes no end beyond
-    scores[:-1] = by_blocks(lambda part: part @ cells.means.T, queries).T
-    scores[:-1][_sizes(cells.starts, keep) == 0] = -np.inf
+    scores = by_blocks(lambda part: part @ cells.means.T, queries).T.copy()
+    scores[_sizes(cells.starts, keep) == 0] = -np.inf
     first = np.searchsorted(cells.starts, edges[:-1], side="right") - 1
     behind = np.searchsorted(cells.starts, edges[1:], side="left")
-    best = np.maximum.reduceat(scores, np.stack([first, behind], axis=1).ravel(), axis=0)[::2]
+    best = np.stack([scores[i:j].max(axis=0) for i, j in zip(first, behind, strict=True)])
     best[_sizes(edges, keep) == 0] = -np.inf
     floor = np.partition(best, tiles - wanted, axis=0)[tiles - wanted]
     out: Mask = (best >= floor) & (best > -np.inf)
