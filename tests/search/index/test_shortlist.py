@@ -79,7 +79,7 @@ def test_of_many_queries_each_gets_the_best_of_the_tiles_that_touch_the_best_cel
     made = coded(X, cells)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_TILE", 32)
-        patch.setattr(module, "_FULL", 0)
+        patch.setattr(module, "_SPARED", 0)
         rows, _ = shortlist(made, Q, 9, probes=probes, keep=None if share is None else keep)
     cell = np.repeat(np.arange(cells), np.diff(made.cells.starts))
     tile, tiles = np.arange(n) // 32, -(-n // 32)
@@ -96,11 +96,11 @@ def test_of_many_queries_each_gets_the_best_of_the_tiles_that_touch_the_best_cel
         np.testing.assert_allclose(np.sort(X[rows[i][rows[i] >= 0]] @ Q[i])[::-1], want, rtol=1e-5)
 
 
-def test_where_few_queries_would_ask_for_a_tile_all_ask_for_all():
+def test_where_a_tile_would_be_spared_few_queries_all_ask_for_all():
     rng = np.random.default_rng(0)
-    X, Q = rng.normal(size=(5000, 5)).astype(np.float32), rng.normal(size=(200, 5)).astype(np.float32)
+    X, Q = rng.normal(size=(5000, 5)).astype(np.float32), rng.normal(size=(1100, 5)).astype(np.float32)
     made = coded(X, cells=10)
-    some, every = (shortlist(made, Q[:q], 20, probes=5)[0] for q in (200, 100))
+    some, every = (shortlist(made, Q[:q], 20, probes=2)[0] for q in (1100, 100))
     best = np.argsort(-(Q @ X.T), axis=1)[:, :20]
     assert every.shape == (100, 20)
     assert all(set(a) == set(b) for a, b in zip(every.tolist(), best.tolist(), strict=False))

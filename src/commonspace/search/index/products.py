@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 _GROUP = 16  # rows that share a maximum
-_BLOCK = 512  # rows that are taken apart at once
+_BLOCK = 256  # rows that are taken apart at once
 _ROWS = 64  # rows of products are multiples of it
 _QUERIES = 16, 64  # and so are queries: of the first where they are few, else of the second
 
@@ -152,21 +152,21 @@ class BFloat16:
         """Return what makes (t, r), filled up with zeros; small integers are exact."""
         zero = code.expand(np.zeros((1, code.bytes_per_vector), np.uint8))
         r = zero.shape[1]
-        # Four numbers at a time: half the time of taking them apart and rounding them.
-        quads = _quads(int(zero[0, 0])) if code.packing == 4 and r % 4 == 0 else None
+        # Looked up two at a time, which is faster than taking them apart and rounding them.
+        pairs = _pairs(int(zero[0, 0])) if code.packing == 4 and r % 2 == 0 else None
 
         def expand(codes: Bytes) -> Any:
             t = len(codes)
             rows = self._space("rows", _round_up(t, _ROWS) * r).view(-1, r)
-            if quads is None:
+            if pairs is None:
                 made = code.expand(codes)
                 # from_numpy shares memory, and warns of a memory map's, which is read-only; tensor copies.
                 rows[:t] = self._torch.from_numpy(made) if made.flags.writeable else self._torch.tensor(made)
             else:
-                out = rows.view(self._torch.int64).numpy()
-                for i in range(0, t, _BLOCK):  # `take` makes wider numbers of the places, which should not go far
-                    places = codes[i : min(i + _BLOCK, t)].view("<u2")
-                    quads.take(places, out=out[i : i + len(places)], mode="wrap")
+                out = rows.view(self._torch.int32).numpy()
+                for i in range(0, t, _BLOCK):  # `take` makes wide numbers of the codes, which should not go far
+                    block = codes[i : min(i + _BLOCK, t)]
+                    pairs.take(block, out=out[i : i + len(block)], mode="wrap")
             rows[t:] = 0
             return rows
 
@@ -260,15 +260,14 @@ def _ordered(bits: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
 
 
 @cache
-def _quads(least: int) -> npt.NDArray[np.int64]:
-    """Return, for each two bytes of codes of 4 bits, the four bfloat16 that they stand for, as one integer.
+def _pairs(least: int) -> npt.NDArray[np.int32]:
+    """Return, for each byte of codes of 4 bits, the two bfloat16 that it stands for, as one integer.
 
     The smallest of the sixteen numbers is given.
     """
-    numbers = _rounded(np.arange(least, least + 16, dtype=np.float32))
-    pairs = np.arange(2**16)
-    out = np.stack([numbers[pairs >> 4 * i & 15] for i in range(4)], axis=1)
-    return out.view(np.int64)[:, 0].copy()
+    numbers, byte = _rounded(np.arange(least, least + 16, dtype=np.float32)), np.arange(256)
+    out = np.stack([numbers[byte & 15], numbers[byte >> 4]], axis=1)
+    return out.view(np.int32)[:, 0].copy()
 
 
 def true_places(mask: npt.NDArray[np.bool_]) -> Ints:
