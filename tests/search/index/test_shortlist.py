@@ -79,7 +79,7 @@ def test_of_many_queries_each_gets_the_best_of_the_tiles_that_touch_the_best_cel
     made = coded(X, cells)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_TILE", 32)
-        patch.setattr(module, "_SPARED", 0)
+        patch.setattr(module, "SPARED", 0)
         rows, _ = shortlist(made, Q, 9, probes=probes, keep=None if share is None else keep)
     cell = np.repeat(np.arange(cells), np.diff(made.cells.starts))
     tile, tiles = np.arange(n) // 32, -(-n // 32)

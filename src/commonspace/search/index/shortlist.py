@@ -25,7 +25,7 @@ from commonspace.search.index.keys import NOTHING, keyed, unkeyed
 from commonspace.search.index.products import Product, product
 from commonspace.search.index.scanner import scan
 from commonspace.search.index.workers import by_blocks, each, threads
-from commonspace.search.planner import FEW
+from commonspace.search.planner import FEW, SPARED
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -35,7 +35,6 @@ Mask = npt.NDArray[np.bool_]
 # a product, in Python, then takes longer than is gained.
 _ROWS, _QUERIES = 4096, 1024
 _TILE = 1024  # rows that are asked or not asked together
-_SPARED = 512  # queries that a tile must be spared on average, or all are asked by all, in larger products
 _BATCH = 8192  # queries whose tiles and hits are kept at once
 _LONG = 50_000  # rows that are worth a thread of their own: 0.5 ms
 _GROUPS = 64  # most rows of the sample that share one maximum
@@ -230,7 +229,7 @@ def _asked(cells: Cells, queries: Floats, probes: int | None, keep: Mask | None)
     edges = _edges(int(cells.starts[-1]))
     tiles = len(edges) - 1
     wanted = -(-probes * tiles // len(cells))
-    if (tiles - wanted) * len(queries) < _SPARED * tiles:
+    if (tiles - wanted) * len(queries) < SPARED * tiles:
         return None
     scores = by_blocks(lambda part: part @ cells.means.T, queries).T.copy()
     scores[_sizes(cells.starts, keep) == 0] = -np.inf
