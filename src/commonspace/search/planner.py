@@ -31,7 +31,8 @@ _MULTIPLY = 0.013  # a product in float32, for each query after the first
 _PICK = 9_000.0  # the best of a query's exact scores
 _ONE = 60_000.0  # a query on its own
 _SCAN = 0.13  # a number of a code, for a query on its own
-_CHECK = 0.6  # a row asked whether a filter leaves it
+_CHECK = 3.0  # a row asked whether a filter leaves it, for a query on its own
+_FETCH = 60.0  # a code copied out of its place, for many queries
 _START = 600_000.0  # many queries, before anything is multiplied
 _EXPAND = 0.57  # a number of a code made ready for many queries
 _SHORT = 0.0008  # a product of a code and a query, for many
@@ -137,18 +138,17 @@ def plan(
     if not alone and (cells - probes) * queries < SPARED * cells:
         probes = cells
     share = min(1.0, probes / cells)
-    exact = selected * (_READ + (queries > 1) * _PACK + (queries - 1) * _MULTIPLY) * dim + queries * _PICK
-    exact += selected * _COPY * dim if selected < vectors else 0.0
-    scanned = selected * share
-    checks = vectors * share * _CHECK if selected < vectors else 0.0
+    scanned, filtered = selected * share, selected < vectors
+    exact = selected * (_READ + (queries > 1) * _PACK + (queries - 1) * _MULTIPLY + filtered * _COPY) * dim
+    exact += queries * _PICK
     index = queries * min(shortlist, selected) * dim * _RERANK
     if alone:
-        index += queries * (_ONE + checks + scanned * width * _SCAN)
+        index += queries * (_ONE + filtered * vectors * share * _CHECK + scanned * width * _SCAN)
     else:
         sample = selected * min(1.0, _SAMPLE / max(1, vectors))
-        index += _START + checks + (selected + sample) * width * _EXPAND
+        index += _START + (selected + sample) * width * _EXPAND + filtered * selected * _FETCH
         index += queries * ((scanned + sample) * (width * _SHORT + _SELECT) + min(shortlist, selected) * _HIT)
-        index += vectors / _ROWS * _TILE if share < 1 else 0.0
+        index += (share < 1) * vectors / _ROWS * _TILE
     common: dict[str, Any] = {
         "vectors": vectors, "selected": selected, "queries": queries,
         "exact_ms": exact / 1e6, "index_ms": index / 1e6,

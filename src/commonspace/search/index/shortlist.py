@@ -136,9 +136,12 @@ def _together(
     rows, scores = np.full((len(queries), c), -1, np.int64), np.full((len(queries), c), -np.inf, np.float32)
     way, prepared = product(), by_blocks(coded.code.prepare, queries)
     asked = _asked(coded.cells, queries, probes, keep)
-    there = _sizes(_edges(len(coded)), keep)
-    wanted = np.minimum(least, there.sum() if asked is None else there @ asked)
-    ask = np.flatnonzero(np.broadcast_to(wanted, len(queries)))
+    if asked is None:
+        there = np.full(len(queries), len(coded) if keep is None else np.count_nonzero(keep))
+    else:
+        there = _sizes(_edges(len(coded)), keep) @ asked
+    wanted = np.minimum(there, least)
+    ask = np.flatnonzero(wanted)
     for more in (1, 8, np.inf):
         if len(ask) == 0:
             break
@@ -146,7 +149,7 @@ def _together(
         part = None if asked is None else asked[:, ask]
         found = _collect(coded, way, prepared[ask], floors, part, keep)
         rows[ask], scores[ask], count = _best(*found, len(ask), c)
-        ask = ask[count < np.broadcast_to(wanted, len(queries))[ask]]
+        ask = ask[count < wanted[ask]]
     return rows, scores
 
 
