@@ -1,13 +1,14 @@
 """The planner: by which way the vectors of a segment are searched, from what the filter really selects.
 
     exact            read all vectors and multiply:
-                     n (read + q multiply) dim                                       without a filter
+                     n (read + pack + q multiply) dim  +  q pick                     without a filter
                      or only the selected ones, where they lie or copied together:
                      q n_s look dim                                                  for few queries
-                     n_s (copy dim + q (product dim + pick))                         for many
+                     n_s (copy dim + q (product dim + score))                        for many
     index            scan the codes of the probed cells, those that the filter leaves, then re-rank the shortlist:
-                     q n_p scan r  +  q c rerank dim                                              for few queries
-                     n_p (expand r + q (short r + select))  +  runs task  +  q c rerank dim       for many
+                     q (one + n_p scan r)                                                         for few queries
+                     start  +  n_s expand r  +  q n_p (short r + select)  +  tiles tile  +  q c hit   for many
+                     + q c rerank dim
 
 n_s vectors are selected, n_p of them lie in probed cells, q queries share the filter. The filter has been evaluated in
 the store before a plan is made, so n_s is a count and not a guess. Both ways return the same scores; exact search never
@@ -22,23 +23,32 @@ from typing import Any
 
 #: Queries that are scanned one by one, without making codes ready for a product.
 FEW = 8
-#: Nanoseconds of two cores of 2023 with units for bfloat16, fitted to searches of 5,000 to 117,000 vectors by 1 to 500
-#: queries; only their ratios decide.
-_READ = 0.07  # a number of a full vector compared where it lies
+#: Queries that a tile of rows must be spared on average; otherwise many queries look at all rows, which costs no more.
+SPARED = 512
+#: Nanoseconds of one core of 2023 with units for bfloat16, fitted to the processor time of searches of 2,000 to 117,000
+#: vectors by 1 to 1,000 queries; only their ratios decide.
+_READ = 0.16  # a number of a full vector compared where it lies
+_PACK = 0.37  # a number of a full vector made ready for a product with several queries
+_MULTIPLY = 0.013  # a product in float32, for each query after the first
+_PICK = 9_000.0  # the best of a query's exact scores
 _LOOK = 0.12  # a number of a selected vector compared where it lies, for a query on its own
 _COPY = 0.5  # a number of a selected vector copied out of its place and rounded, for many
 _PRODUCT = 0.0012  # a product of such numbers
-_PICK = 0.9  # a score of such vectors looked at
-_MULTIPLY = 0.0085  # a product in float32, for each query after the first
-_SCAN = 0.14  # a number of a code, for a query on its own
-_KEEP = 1.5  # a row told whether a filter leaves it, once for all queries
-_CHECK = 2.5  # a row asked whether a filter leaves it, for a query on its own
+_SCORE = 0.9  # a score of such vectors looked at
+_ONE = 60_000.0  # a query on its own
+_SCAN = 0.13  # a number of a code, for a query on its own
+_CHECK = 3.0  # a row asked whether a filter leaves it, for a query on its own
 _RUN = 5_000.0  # a cell scanned with a filter, for a query on its own
-_EXPAND = 1.15  # a number of a code made ready for many queries
-_SHORT = 0.004  # a product of a code and a query, for many
-_SELECT = 0.4  # a score compared with its floor
-_RERANK = 0.4  # a number of a full vector of the shortlist, read and multiplied
-_TASK = 60_000.0  # a run of rows handed to the product
+_KEEP = 1.5  # a row told whether a filter leaves it, once for all queries
+_FETCH = 60.0  # a code copied out of its place, for many queries
+_START = 600_000.0  # many queries, before anything is multiplied
+_EXPAND = 0.57  # a number of a code made ready for many queries
+_SHORT = 0.0008  # a product of a code and a query, for many
+_SELECT = 0.38  # a score written, and compared with its floor
+_HIT = 50.0  # a vector of the shortlist picked from those above the floor
+_RERANK = 0.2  # a number of a full vector of the shortlist, read and multiplied
+_TILE = 260_000.0  # a tile multiplied with its own queries
+_ROWS = 1024  # rows of a tile
 _SAMPLE = 8192  # codes from which floors are guessed
 
 
@@ -51,7 +61,9 @@ class Settings:
     shortlist : int
         Vectors a query whose exact scores are computed.
     probe : float
-        Share of the cells that a query looks at, 0 to 1; 1 looks at all, which is slower and misses least.
+        Share of the cells that a query looks at, 0 to 1; 1 looks at all, which is slower and misses least. Many
+        queries at once look at the same share in larger pieces, and miss a little more; or at all, where that is no
+        slower.
     """
 
     shortlist: int = 100
@@ -130,18 +142,21 @@ def plan(
     """
     probes = max(1, round(settings.probe * cells))
     shortlist = max(k, settings.shortlist)
+    alone = packed and queries <= FEW
+    if not alone and (cells - probes) * queries < SPARED * cells:
+        probes = cells
     share = min(1.0, probes / cells)
-    filtered = selected < vectors
+    scanned, filtered = selected * share, selected < vectors
     exact = _exact(vectors, selected, queries, dim)
-    scanned = selected * share
-    index = queries * min(shortlist, selected) * dim * _RERANK + (vectors * _KEEP if filtered else 0.0)
-    if packed and queries <= FEW:
-        checks = vectors * share * _CHECK + (probes * _RUN if share < 1 else 0.0)
-        index += queries * (checks if filtered else 0.0) + queries * scanned * width * _SCAN
+    index = queries * min(shortlist, selected) * dim * _RERANK + filtered * vectors * _KEEP
+    if alone:
+        checks = filtered * (vectors * share * _CHECK + (share < 1) * probes * _RUN)
+        index += queries * (_ONE + checks + scanned * width * _SCAN)
     else:
-        runs = cells * (1 - (1 - share) ** queries) if share < 1 else max(1, vectors * min(queries, 1024) / 2**20)
-        made = min(selected, scanned * queries) + min(_SAMPLE, selected)
-        index += made * width * _EXPAND + scanned * queries * (width * _SHORT + _SELECT) + runs * _TASK
+        sample = selected * min(1.0, _SAMPLE / max(1, vectors))
+        index += _START + (selected + sample) * width * _EXPAND + filtered * selected * _FETCH
+        index += queries * ((scanned + sample) * (width * _SHORT + _SELECT) + min(shortlist, selected) * _HIT)
+        index += (share < 1) * vectors / _ROWS * _TILE
     common: dict[str, Any] = {
         "vectors": vectors, "selected": selected, "queries": queries,
         "exact_ms": exact / 1e6, "index_ms": index / 1e6,
@@ -160,7 +175,7 @@ def plan(
 def _exact(vectors: int, selected: int, queries: int, dim: int) -> float:
     """Return nanoseconds of comparing the selected vectors in full."""
     if selected == vectors:
-        return selected * (_READ + (queries - 1) * _MULTIPLY) * dim
+        return selected * (_READ + (queries > 1) * _PACK + (queries - 1) * _MULTIPLY) * dim + queries * _PICK
     if queries <= FEW:
-        return queries * selected * _LOOK * dim
-    return selected * (_COPY * dim + queries * (_PRODUCT * dim + _PICK))
+        return queries * (_PICK + selected * _LOOK * dim)
+    return selected * (_COPY * dim + queries * (_PRODUCT * dim + _SCORE)) + queries * _PICK

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+from tests.search.index.codes import Integers, Whole
 
 from commonspace.search.index.products import BFloat16, Float32, product, true_places
 
 RNG = np.random.default_rng(0)
 Q = RNG.normal(size=(70, 24)).astype(np.float32)
-CODES = RNG.integers(-128, 128, (130, 24), dtype=np.int8)
+BYTES = RNG.integers(-128, 128, (130, 24))
+NIBBLES = RNG.integers(-8, 8, (130, 24))
 
 
 @pytest.fixture(params=["float32", "bfloat16"])
@@ -16,44 +18,60 @@ def way(request):
     return BFloat16()
 
 
-@pytest.mark.parametrize("ask", [slice(0, 70), slice(3, 4), slice(5, 5), np.array([69, 0, 7])])
+def scored(way, rows, queries, bits=8, ask=None):
+    """Return the scores, as a product leaves them, of rows that are integers of so many bits."""
+    code = Integers(bits=bits).fit(rows)
+    return way.scores(way.right(code)(code.encode(rows)), way.left(queries), ask or slice(0, len(queries)))
+
+
+@pytest.mark.parametrize("ask", [slice(0, 70), slice(3, 4), slice(5, 5), slice(60, 70), np.array([69, 0, 7])])
 @pytest.mark.parametrize("rows", [1, 63, 64, 130])
-def test_scores_are_inner_products_to_eight_bits(way, ask, rows):
-    scores = way.values(way.scores(way.left(Q), ask, way.right(CODES[:rows])))
-    want = Q[ask] @ CODES[:rows].T.astype(np.float32)
-    assert scores.shape == want.shape
-    size = np.abs(Q[ask]) @ np.abs(CODES[:rows].T.astype(np.float32))
-    assert (np.abs(scores - want) <= 2**-7 * size + 1e-6).all()
+@pytest.mark.parametrize("bits", [8, 4])
+def test_scores_are_inner_products_to_eight_bits(way, ask, rows, bits):
+    X = (BYTES if bits == 8 else NIBBLES)[:rows]
+    code = Integers(bits=bits).fit(X)
+    scores = way.values(way.scores(way.right(code)(code.encode(X)), way.left(Q), ask))
+    want = X @ Q[ask].T
+    assert scores.shape[0] >= len(X)
+    size = np.abs(X) @ np.abs(Q[ask]).T
+    assert (np.abs(scores[: len(X), : len(Q[ask])] - want) <= 2**-7 * size + 1e-6).all()
 
 
-def test_integers_are_exact(way):
-    whole = RNG.integers(-3, 4, (5, 8)).astype(np.float32)  # products below 256 fit into eight bits
-    scores = way.values(way.scores(way.left(whole), slice(0, 5), way.right(whole.astype(np.int8))))
-    np.testing.assert_array_equal(scores, whole @ whole.T)
+@pytest.mark.parametrize("bits", [8, 4])
+def test_integers_are_exact(way, bits):
+    whole = RNG.integers(-3, 4, (600, 8))  # products below 256 fit into eight bits
+    scores = way.values(scored(way, whole, whole[:5].astype(np.float32), bits))
+    np.testing.assert_array_equal(scores[:600, :5], whole @ whole[:5].T)
 
 
 def test_a_read_only_array_gives_the_same_and_no_warning(way, recwarn):
-    still = CODES.copy()
-    still.flags.writeable = False
-    left = way.left(Q)
-    got = way.values(way.scores(left, slice(0, 9), way.right(still))).copy()
-    np.testing.assert_array_equal(got, way.values(way.scores(left, slice(0, 9), way.right(CODES))))
+    code = Whole().fit(BYTES)
+    codes = code.encode(BYTES)
+    codes.flags.writeable = False
+    got = way.values(way.scores(way.right(code)(codes), way.left(Q), slice(0, 9)))[:130, :9].copy()
+    np.testing.assert_array_equal(got, way.values(scored(way, BYTES, Q, ask=slice(0, 9)))[:130, :9])
     assert not recwarn
 
 
-@pytest.mark.parametrize("shift", [0.0, -1e5])
-def test_what_exceeds_the_floor_is_found_whatever_the_signs(way, shift):
-    left, right = way.left(Q), way.right(CODES)
-    scores = way.scores(left, slice(0, 70), right)
-    values = way.values(scores).copy()
-    floors = np.quantile(values, 0.9, axis=1).astype(np.float32) + np.float32(shift)
-    query, row, score = way.above(scores, floors)
+@pytest.mark.parametrize("shift", [0.0, -1e5, -np.inf])
+@pytest.mark.parametrize("rows", [1, 64, 130])
+def test_what_exceeds_the_floor_is_found_whatever_the_signs(way, shift, rows):
+    scores = scored(way, BYTES[:rows], Q)
+    values = way.values(scores)[:rows, :70].copy()
+    floors = np.quantile(values, 0.9, axis=0).astype(np.float32) + np.float32(shift)
+    row, query, score = way.above(scores, rows, way.limits(floors))
     above = np.zeros(values.shape, bool)
-    above[query, row] = True
-    assert (np.diff(query * values.shape[1] + row) > 0).all()
-    np.testing.assert_array_equal(score, values[query, row])
-    assert above[values > floors[:, None]].all()
-    assert not above[values < floors[:, None] - 2**-7 * np.abs(floors[:, None])].any()
+    above[row, query] = True
+    assert above.sum() == len(row)
+    np.testing.assert_array_equal(score, values[row, query])
+    assert above[values > floors].all()
+    assert not above[values < floors - 2**-7 * np.abs(floors)].any()
+
+
+def test_floors_that_none_exceeds_and_no_floors_at_all(way):
+    scores = scored(way, BYTES, Q)
+    for floors in (np.full(70, np.inf, np.float32), np.empty(0, np.float32)):
+        assert [len(part) for part in way.above(scores, 130, way.limits(floors))] == [0, 0, 0]
 
 
 def test_one_of_the_two_is_chosen_and_kept():

@@ -51,20 +51,82 @@ def test_without_probes_it_holds_the_best_scores_of_all_rows_that_take_part(seed
         assert (scores[i][rows[i] < 0] == -np.inf).all()
 
 
-@given(seed=st.integers(0, 10**6), q=st.sampled_from([1, 3, 12]), probes=st.integers(1, 7), masked=st.booleans())
+@given(seed=st.integers(0, 10**6), q=st.sampled_from([1, 3, 8]), probes=st.integers(1, 7), masked=st.booleans())
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_with_probes_it_holds_the_best_of_the_cells_whose_means_score_best(seed, q, probes, masked):
+def test_of_few_queries_each_gets_the_best_of_the_cells_whose_means_score_best(seed, q, probes, masked):
     rng = np.random.default_rng(seed)
-    X, Q = rng.normal(size=(400, 5)).astype(np.float32), rng.normal(size=(q, 5)).astype(np.float32)
+    X, Q = rng.integers(-8, 8, (400, 6)).astype(np.float32), rng.normal(size=(q, 6)).astype(np.float32)
     keep = rng.random(400) < 0.2 if masked else np.ones(400, bool)
-    made = coded(X, cells=7)
+    made = coded(X, 7, Integers())
     cell = np.repeat(np.arange(7), np.diff(made.cells.starts))
     rows, _ = shortlist(made, Q, 9, probes=probes, keep=keep if masked else None)
     for i in range(q):
         near = np.argsort(-(made.cells.means @ Q[i]))[:probes]
         inside = keep & np.isin(cell, near)
         want = np.sort((X @ Q[i])[inside])[::-1][:9]
+        np.testing.assert_allclose(np.sort(X[rows[i][rows[i] >= 0]] @ Q[i])[::-1], want, rtol=1e-3, atol=1e-2)
+
+
+@given(
+    seed=st.integers(0, 10**6), n=st.integers(1, 500), q=st.sampled_from([1, 12]), cells=st.integers(1, 9),
+    probes=st.integers(1, 9), share=st.sampled_from([None, 0.02, 0.2, 0.7]),
+)  # fmt: skip
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_of_many_queries_each_gets_the_best_of_the_tiles_that_touch_the_best_cells(seed, n, q, cells, probes, share):
+    rng = np.random.default_rng(seed)
+    X, Q = rng.normal(size=(n, 5)).astype(np.float32), rng.normal(size=(q, 5)).astype(np.float32)
+    keep = np.ones(n, bool) if share is None else rng.random(n) < share
+    made = coded(X, cells)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_TILE", 32)
+        patch.setattr(module, "SPARED", 0)
+        rows, _ = shortlist(made, Q, 9, probes=probes, keep=None if share is None else keep)
+    cell = np.repeat(np.arange(cells), np.diff(made.cells.starts))
+    tile, tiles = np.arange(n) // 32, -(-n // 32)
+    wanted = min(tiles, -(-probes * tiles // cells))
+    for i in range(q):
+        score, near = np.full(tiles, -np.inf), made.cells.means @ Q[i]
+        for t in np.unique(tile[keep]):
+            useful = [j for j in np.unique(cell[tile == t]) if keep[cell == j].any()]
+            score[t] = near[useful].max()  # two tiles with a cell in common may score the same
+        if probes >= cells:
+            score[:] = 0
+        inside = keep & (score >= np.sort(score)[::-1][wanted - 1])[tile]
+        want = np.sort((X @ Q[i])[inside])[::-1][:9]
         np.testing.assert_allclose(np.sort(X[rows[i][rows[i] >= 0]] @ Q[i])[::-1], want, rtol=1e-5)
+
+
+def test_where_a_tile_would_be_spared_few_queries_all_ask_for_all():
+    rng = np.random.default_rng(0)
+    X, Q = rng.normal(size=(5000, 5)).astype(np.float32), rng.normal(size=(1100, 5)).astype(np.float32)
+    made = coded(X, cells=10)
+    some, every = (shortlist(made, Q[:q], 20, probes=2)[0] for q in (1100, 100))
+    best = np.argsort(-(Q @ X.T), axis=1)[:, :20]
+    assert every.shape == (100, 20)
+    assert all(set(a) == set(b) for a, b in zip(every.tolist(), best.tolist(), strict=False))
+    assert not all(set(a) == set(b) for a, b in zip(some.tolist(), best.tolist(), strict=True))
+
+
+def test_a_query_that_needs_few_rows_is_not_asked_again_for_more():
+    """All good rows lie outside the sample, which therefore promises 40 more than there are."""
+    X = np.linspace(1, 2, 20_000, dtype=np.float32)[:, None].copy()
+    q = np.ones((9, 1), np.float32)
+    made = coded(X, sample=np.arange(20_000 - 8192 - 15, 20_000 - 15))
+    full, part = shortlist(made, q, 50)[0], shortlist(made, q, 50, least=10)[0]
+    assert (np.sort(full) == np.arange(20_000 - 50, 20_000)).all()
+    found = (part >= 0).sum(axis=1)
+    assert (found >= 10).all()
+    assert (found < 50).all()
+    assert all(set(row[row >= 0]) == set(range(20_000 - n, 20_000)) for row, n in zip(part, found, strict=True))
+
+
+def test_very_many_queries_are_answered_part_by_part(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, Q = rng.normal(size=(300, 5)).astype(np.float32), rng.normal(size=(50, 5)).astype(np.float32)
+    whole = shortlist(coded(X), Q, 10)
+    monkeypatch.setattr(module, "_BATCH", 20)
+    for a, b in zip(whole, shortlist(coded(X), Q, 10), strict=True):
+        np.testing.assert_array_equal(np.sort(a), np.sort(b))
 
 
 @pytest.mark.parametrize("probes", [None, 3])

@@ -1,6 +1,10 @@
+import threading
+
+import numpy as np
 import pytest
 
-from commonspace.search.index.workers import each, threads
+from commonspace.search.index import workers
+from commonspace.search.index.workers import by_blocks, each, threads
 
 
 def test_work_is_done_in_order_by_threads_that_leave_the_number_of_threads_as_it_was():
@@ -18,3 +22,41 @@ def test_an_error_of_one_is_an_error_of_all():
 
 def test_there_is_at_least_one_thread():
     assert threads() >= 1
+
+
+def numbers():
+    return [one.get_num_threads() for one in workers._openblas()]
+
+
+@pytest.mark.parametrize("n", [0, 1, 512, 1300])
+def test_blocks_make_what_the_whole_makes(n):
+    X = np.random.default_rng(0).normal(size=(n, 7)).astype(np.float32)
+    W = np.ones((7, 3), np.float32)
+    np.testing.assert_allclose(by_blocks(lambda part: part @ W, X), X @ W, rtol=1e-5, atol=1e-5)
+
+
+def test_blas_is_alone_in_the_blocks_and_as_before_afterwards_whatever_happens():
+    before, seen = numbers(), []
+    by_blocks(lambda part: (seen.append(numbers()), part)[1], np.ones((3000, 2), np.float32))
+    assert seen
+    assert all(n == 1 for inside in seen for n in inside)
+    with pytest.raises(ZeroDivisionError):
+        by_blocks(lambda part: part[: 1 // 0], np.ones((1, 2), np.float32))
+    assert numbers() == before
+
+
+def test_searches_that_overlap_put_the_threads_of_blas_back_together():
+    before, met, inside = numbers(), threading.Barrier(2), []
+
+    def meet(part):
+        met.wait(10)  # both are inside now; whoever leaves first must not take the other's place
+        inside.append(numbers())
+        return part
+
+    both = [threading.Thread(target=by_blocks, args=(meet, np.ones((2, 2), np.float32))) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert len(inside) == 2
+    assert numbers() == before

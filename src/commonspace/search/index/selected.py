@@ -113,11 +113,12 @@ def _candidates(way: Product, queries: Floats, vectors: Floats, places: Ints, c:
     best: list[list[tuple[Ints, Floats]]] = [[] for _ in slices]
     for first in range(0, len(tiles), _TILES):
         group = tiles[first : first + _TILES]
-        rights = each(lambda tile: way.right(vectors[tile]), group, way.workers)
+        made = each(lambda tile: way.left(vectors[tile]), group, way.workers)
 
-        def multiply(i: int, group: Any = group, rights: Any = rights) -> None:
-            for tile, right in zip(group, rights, strict=True):
-                scores = way.scores(left, slices[i], right)
+        def multiply(i: int, group: Any = group, made: Any = made) -> None:
+            at = slices[i]
+            for tile, right in zip(group, made, strict=True):
+                scores = way.scores(left[at], right, slice(0, len(tile)))[: at.stop - at.start, : len(tile)]
                 few = max(1, _SORTED // len(tile))
                 parts = [_highest(way, scores[j : j + few], c) for j in range(0, len(scores), few)]
                 column, score = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -1,9 +1,13 @@
 """The shortlist: the c rows whose codes score best with each query, from all rows or from the cells it probes.
 
-    S = <prepare(q), expand(code)>          one product for a tile of rows and the queries that ask for it
+    S = <expand(code), prepare(q)>          one product for a tile of rows and the queries that ask for it
+
+A few queries look into their cells one by one. Of many, each looks at tiles, which all have the same number of rows: at
+as many as its cells would fill, first at those that touch the cells whose means score best. Cells that lie next to each
+other are alike, and one large product costs less than several small ones.
 
 Nothing is sorted while rows pass by. A floor is set for each query beforehand, from the scores of a sample of rows, so
-that about twice as many rows as wanted exceed it; one comparison per score then removes the rest. Queries for which
+that it is exceeded by some more rows than are wanted; one comparison per score then removes the rest. Queries for which
 that was too few are asked again with a lower floor, down to none, so the answer never has fewer rows than there are.
 """
 
@@ -20,21 +24,21 @@ from commonspace.core.protocols import Code
 from commonspace.search.index.keys import NOTHING, keyed, unkeyed
 from commonspace.search.index.products import Product, product
 from commonspace.search.index.scanner import scan
-from commonspace.search.index.workers import each, threads
-from commonspace.search.planner import FEW
+from commonspace.search.index.workers import by_blocks, each, threads
+from commonspace.search.planner import FEW, SPARED
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-# Rows and queries whose scores are computed at once, 4 MB in bfloat16. Smaller tiles would stay in the second cache,
-# but all that is done once a tile, in Python, then takes longer than is gained.
-_TILE = 1024
-_QUERIES = 2048
-_GUESSES = 512  # queries whose floors are set at once
+# Scores computed at once, 8 MB in bfloat16. A quarter of that would stay in the second cache, but all that is done once
+# a product, in Python, then takes longer than is gained.
+_ROWS, _QUERIES = 4096, 1024
+_TILE = 1024  # rows that are asked or not asked together
+_BATCH = 8192  # queries whose tiles and hits are kept at once
 _LONG = 50_000  # rows that are worth a thread of their own: 0.5 ms
 _GROUPS = 64  # most rows of the sample that share one maximum
-_MORE = 2.0  # rows that should exceed the floor, as a multiple of those wanted
+_SURE = 1.0  # standard deviations of the sample's error by which a floor is set lower
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,13 @@ class Coded:
 
 
 def shortlist(
-    coded: Coded, queries: Floats, c: int, *, probes: int | None = None, keep: Mask | None = None
+    coded: Coded,
+    queries: Floats,
+    c: int,
+    *,
+    probes: int | None = None,
+    keep: Mask | None = None,
+    least: int | None = None,
 ) -> tuple[Ints, Floats]:
     """Return the c best rows of each query by their codes, in no particular order.
 
@@ -95,10 +105,12 @@ def shortlist(
     c : int
         At least 1.
     probes : int, optional
-        Cells to look at, those whose means score best; all by default. A query whose cells have fewer than c rows
-        gets what they have.
+        Cells to look at, those whose means score best; all by default. Many queries look at tiles instead, at as many
+        as so many cells would fill, or at all where that is no dearer. A query gets no more rows than it looks at.
     keep : (n,) bool, optional
         Rows that take part.
+    least : int, optional
+        Rows with which a query is content if no more exceed the floor that c or more should; c by default.
 
     Returns
     -------
@@ -107,37 +119,45 @@ def shortlist(
     scores : (q, c) float32
         Their approximate scores, -inf where there are fewer.
     """
-    rows, scores = np.full((len(queries), c), -1, np.int64), np.full((len(queries), c), -np.inf, np.float32)
     if len(queries) == 0 or len(coded) == 0:
-        return rows, scores
-    prepared = coded.code.prepare(queries)
-    probed = _probed(coded.cells, queries, probes, keep)
+        return np.full((len(queries), c), -1, np.int64), np.full((len(queries), c), -np.inf, np.float32)
     if len(queries) <= FEW and (bits := coded.code.packing) is not None:
-        return _one_by_one(coded, prepared, bits, c, probed, keep)
-    way = product()
-    there = (
-        np.full(len(queries), len(coded) if keep is None else np.count_nonzero(keep))
-        if probed is None
-        else (probed @ _sizes(coded.cells, keep))
-    )
-    wanted = np.minimum(there, c)
-    ask = np.flatnonzero(wanted > 0)
-    for more in (_MORE, 8 * _MORE, np.inf):
+        return _one_by_one(coded, queries, bits, c, probes, keep)
+    wanted = c if least is None else min(c, least)
+    parts = [_together(coded, queries[at], c, probes, keep, wanted) for at in _slices(len(queries), _BATCH)]
+    rows, scores = zip(*parts, strict=True)
+    return np.concatenate(rows), np.concatenate(scores)
+
+
+def _together(
+    coded: Coded, queries: Floats, c: int, probes: int | None, keep: Mask | None, least: int
+) -> tuple[Ints, Floats]:
+    """Return the c best rows of each of many queries, or those that exceed its floor if they are `least` or more."""
+    rows, scores = np.full((len(queries), c), -1, np.int64), np.full((len(queries), c), -np.inf, np.float32)
+    way, prepared = product(), by_blocks(coded.code.prepare, queries)
+    asked = _asked(coded.cells, queries, probes, keep)
+    if asked is None:
+        there = np.full(len(queries), len(coded) if keep is None else np.count_nonzero(keep))
+    else:
+        there = _sizes(_edges(len(coded)), keep) @ asked
+    wanted = np.minimum(there, least)
+    ask = np.flatnonzero(wanted)
+    for more in (1, 8, np.inf):
         if len(ask) == 0:
             break
         floors = _floors(coded, way, prepared[ask], c * more, keep)
-        part = None if probed is None else probed[ask]
+        part = None if asked is None else asked[:, ask]
         found = _collect(coded, way, prepared[ask], floors, part, keep)
-        best, score, count = _best(*found, len(ask), c)
-        rows[ask], scores[ask] = best, score
+        rows[ask], scores[ask], count = _best(*found, len(ask), c)
         ask = ask[count < wanted[ask]]
     return rows, scores
 
 
 def _one_by_one(
-    coded: Coded, prepared: Floats, bits: int, c: int, probed: Mask | None, keep: Mask | None
+    coded: Coded, queries: Floats, bits: int, c: int, probes: int | None, keep: Mask | None
 ) -> tuple[Ints, Floats]:
     """Return the c best rows of each of a few queries, whose rows are shared out among threads where they are many."""
+    prepared, probed = by_blocks(coded.code.prepare, queries), _probed(coded.cells, queries, probes, keep)
     runs = [[(0, len(coded))]] * len(prepared) if probed is None else [_runs(coded.cells, own) for own in probed]
     rows = [sum(stop - start for start, stop in own) for own in runs]
     helpers = threads() if sum(rows) > _LONG else 1
@@ -177,48 +197,80 @@ def _runs(cells: Cells, probed: Mask) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in cells.starts[edges].reshape(-1, 2)]
 
 
-def _sizes(cells: Cells, keep: Mask | None) -> Ints:
-    """Return how many rows of each cell take part."""
+def _sizes(edges: Ints, keep: Mask | None) -> Ints:
+    """Return how many rows take part from each edge to the next."""
     if keep is None:
-        return np.diff(cells.starts)
+        return np.diff(edges)
     upto = np.concatenate([[0], np.cumsum(keep)])
-    return np.diff(upto[cells.starts])
+    return np.diff(upto[edges])
+
+
+def _edges(n: int) -> Ints:
+    """Return where tiles begin, and the end of the last."""
+    return np.minimum(np.arange(0, n + _TILE, _TILE), n)
 
 
 def _probed(cells: Cells, queries: Floats, probes: int | None, keep: Mask | None) -> Mask | None:
     """Return which cells each query looks at: (q, cells); None if all look at all."""
     if probes is None or probes >= len(cells):
         return None
-    scores = queries @ cells.means.T
+    scores = by_blocks(lambda part: part @ cells.means.T, queries)
     if keep is not None:  # a cell without a row that takes part is no use to anybody
-        scores[:, _sizes(cells, keep) == 0] = -np.inf
+        scores[:, _sizes(cells.starts, keep) == 0] = -np.inf
     floor = -np.partition(-scores, probes - 1, axis=1)[:, probes - 1]
     out: Mask = (scores >= floor[:, None]) & (scores > -np.inf)
     return out
 
 
+def _asked(cells: Cells, queries: Floats, probes: int | None, keep: Mask | None) -> Mask | None:
+    """Return which tiles are asked by which query, (tiles, q); None if all are asked by all.
+
+    A query asks for the share of the tiles that its cells are of all cells.
+    """
+    if probes is None or probes >= len(cells):
+        return None
+    edges = _edges(int(cells.starts[-1]))
+    tiles = len(edges) - 1
+    wanted = -(-probes * tiles // len(cells))
+    if (tiles - wanted) * len(queries) < SPARED * tiles:
+        return None
+    scores = by_blocks(lambda part: part @ cells.means.T, queries).T.copy()
+    scores[_sizes(cells.starts, keep) == 0] = -np.inf
+    first = np.searchsorted(cells.starts, edges[:-1], side="right") - 1
+    behind = np.searchsorted(cells.starts, edges[1:], side="left")
+    best = np.stack([scores[i:j].max(axis=0) for i, j in zip(first, behind, strict=True)])
+    best[_sizes(edges, keep) == 0] = -np.inf
+    floor = np.partition(best, tiles - wanted, axis=0)[tiles - wanted]
+    out: Mask = (best >= floor) & (best > -np.inf)
+    return out
+
+
 def _floors(coded: Coded, way: Product, prepared: Floats, wanted: float, keep: Mask | None) -> Floats:
-    """Return scores that about so many rows exceed."""
+    """Return scores that for most queries are exceeded by more rows than wanted, and for some by a few less."""
     sample = coded.sample if keep is None else coded.sample[keep[coded.sample]]
     total = len(coded) if keep is None else np.count_nonzero(keep)
-    place = int(wanted * len(sample) / max(1, total)) if np.isfinite(wanted) else len(sample)
+    expected = wanted * len(sample) / max(1, total)  # of the rows wanted; a Poisson distributed number
+    place = int(min(len(sample), expected + _SURE * np.sqrt(expected) + 1))
     if 2 * (place + 1) > len(sample):  # the sample has too few rows to say
         return np.full(len(prepared), -np.inf, np.float32)
     # Several times more groups than maxima wanted, or too many of the best would share a group.
     size = min(_GROUPS, max(1, len(sample) // (4 * (place + 1))))
     groups = len(sample) // size
-    left, floors = way.left(prepared), np.empty(len(prepared), np.float32)
-    rows = coded.rows[sample[: groups * size]]
-    step = groups * max(1, _TILE // groups)
-    parts = each(lambda at: way.right(coded.code.expand(rows[at])), _slices(len(rows), step), way.workers)
+    left, expand = way.left(prepared), way.right(coded.code)
+    codes = coded.rows[sample[: groups * size]]
 
-    def guess(at: slice) -> None:
+    def peaks(at: slice) -> npt.NDArray[Any]:
         # Maxima of groups: the place-th best of them is at most the place-th best score, and nearly always equals it.
-        every = (way.scores(left, at, part) for part in parts)
-        peaks = np.maximum.reduce([s.reshape(len(s), -1, groups).max(axis=1) for s in every])
-        floors[at] = -np.partition(-way.values(peaks), place, axis=1)[:, place]
+        right, best = expand(codes[at]), []
+        for ask in _slices(len(prepared), _QUERIES):
+            scores = way.scores(right, left, ask)[: at.stop - at.start]
+            of_groups = np.maximum.reduce(scores.reshape(-1, groups, scores.shape[1]), axis=0)
+            best.append(of_groups[:, : ask.stop - ask.start])
+        return np.concatenate(best, axis=1)
 
-    each(guess, _slices(len(prepared), _GUESSES), way.workers)
+    step = groups * max(1, _ROWS // groups)
+    of_all = np.maximum.reduce(each(peaks, _slices(len(codes), step), way.workers))
+    floors: Floats = np.partition(way.values(of_all), groups - 1 - place, axis=0)[groups - 1 - place]
     return floors
 
 
@@ -228,56 +280,57 @@ def _slices(n: int, size: int) -> list[slice]:
 
 @dataclass(frozen=True)
 class _Task:
-    """A run of rows and the queries that ask for it; None for all of them."""
+    """Rows and the queries that ask for them; None for all of them."""
 
-    start: int
-    stop: int
+    rows: slice | Ints
     queries: Ints | None
 
 
-def _tasks(coded: Coded, probed: Mask | None) -> Iterator[_Task]:
-    if probed is None:
-        for start in range(0, len(coded), _TILE):
-            yield _Task(start, min(start + _TILE, len(coded)), None)
-        return
-    starts = coded.cells.starts.tolist()
-    for cell in np.flatnonzero(probed.any(axis=0)).tolist():
-        asking = np.flatnonzero(probed[:, cell])
-        for start in range(starts[cell], starts[cell + 1], _TILE):
-            yield _Task(start, min(start + _TILE, starts[cell + 1]), asking)
+def _tasks(n: int, asked: Mask | None, keep: Mask | None) -> Iterator[_Task]:
+    if asked is not None:
+        for tile in np.flatnonzero(asked.any(axis=1)).tolist():
+            yield from _kept(slice(tile * _TILE, min((tile + 1) * _TILE, n)), np.flatnonzero(asked[tile]), keep)
+    elif keep is None or 2 * np.count_nonzero(keep) > n:
+        for at in _slices(n, _ROWS):
+            yield from _kept(at, None, keep)
+    else:
+        rows = np.flatnonzero(keep)
+        for at in _slices(len(rows), _ROWS):
+            yield _Task(rows[at], None)
+
+
+def _kept(rows: slice, queries: Ints | None, keep: Mask | None) -> Iterator[_Task]:
+    """Give the task of those of the rows that take part, unless there are none."""
+    if keep is None or 2 * (kept := np.count_nonzero(keep[rows])) > rows.stop - rows.start:
+        yield _Task(rows, queries)
+    elif kept:  # copying few rows is cheaper than scoring many
+        yield _Task(rows.start + np.flatnonzero(keep[rows]), queries)
 
 
 def _collect(
-    coded: Coded, way: Product, prepared: Floats, floors: Floats, probed: Mask | None, keep: Mask | None
+    coded: Coded, way: Product, prepared: Floats, floors: Floats, asked: Mask | None, keep: Mask | None
 ) -> tuple[Ints, Ints, Floats]:
     """Return what exceeds the floors: query, row and score of each hit, in no order."""
-    left = way.left(prepared)
+    left, limits, expand = way.left(prepared), way.limits(floors), way.right(coded.code)
 
     def multiply(task: _Task) -> list[tuple[Ints, Ints, Floats]]:
-        rows: slice | Ints = slice(task.start, task.stop)
-        mask = None
-        if keep is not None:
-            mask = keep[rows]
-            kept = int(np.count_nonzero(mask))
-            if kept == 0:
-                return []
-            if 2 * kept < len(mask):  # copying few rows is cheaper than scoring many
-                rows, mask = task.start + np.flatnonzero(mask), None
-        right = way.right(coded.code.expand(coded.rows[rows]))
-        hits = []
+        rows, hits = task.rows, []
+        codes = coded.rows[rows]
+        right = expand(codes)
         n = len(prepared) if task.queries is None else len(task.queries)
-        for at in _slices(n, _QUERIES):
+        for at in _slices(n, _ROWS // len(right) * _QUERIES):
             ask: Any = at if task.queries is None else task.queries[at]
-            scores = way.scores(left, ask, right)
-            query, column, value = way.above(scores, floors[ask])
-            if mask is not None:
-                stay = mask[column]
-                query, column, value = query[stay], column[stay], value[stay]
+            row, query, value = way.above(way.scores(right, left, ask), len(codes), limits[ask])
             query = query + at.start if task.queries is None else ask[query]
-            hits.append((query, column + task.start if isinstance(rows, slice) else rows[column], value))
+            row = rows.start + row if isinstance(rows, slice) else rows[row]
+            if keep is not None and isinstance(rows, slice):
+                there = keep[row]
+                query, row, value = query[there], row[there], value[there]
+            hits.append((query, row, value))
         return hits
 
-    found = [hit for hits in each(multiply, _tasks(coded, probed), way.workers) for hit in hits]
+    tasks = _tasks(len(coded), asked, keep)
+    found = [hit for hits in each(multiply, tasks, way.workers) for hit in hits]
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     query, row, score = (np.concatenate(part) for part in zip(*found, strict=True))

@@ -8,15 +8,26 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar, cast
 
 import faiss
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
+
+Floats = npt.NDArray[np.float32]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_BLOCK = 512  # rows that one thread takes at once
+_lock = threading.Lock()
+_inside = 0  # searches that want NumPy's BLAS alone now
+_before: list[int] = []  # its numbers of threads before the first of them
 
 
 def threads() -> int:
@@ -44,6 +55,49 @@ def each(work: Callable[[T], R], over: Iterable[T], workers: int) -> list[R]:
     for future in [pool.submit(run) for _ in range(min(workers, len(todo)))]:
         future.result()
     return cast(list[R], done)
+
+
+def by_blocks(work: Callable[[Floats], Floats], rows: Floats) -> Floats:
+    """Return what the work makes of all rows (n, dim), block by block in several threads, BLAS alone in each.
+
+    OpenBLAS would share out even small products, and each of its threads then keeps a core busy for some 30 ms,
+    waiting for more: longer than many a batch of queries takes.
+    """
+    blocks = [rows[i : i + _BLOCK] for i in range(0, max(1, len(rows)), _BLOCK)]
+    with _blas_alone():
+        made = each(work, blocks, threads() if len(blocks) > 1 else 1)
+    return made[0] if len(made) == 1 else np.concatenate(made)
+
+
+@contextmanager
+def _blas_alone() -> Iterator[None]:
+    """Let NumPy's products stay in the thread that asks, if they are OpenBLAS's with threads of its own.
+
+    Its number of threads belongs to the process. The first to come sets it and the last to go puts it back.
+    """
+    global _inside, _before
+    libraries = _openblas()
+    with _lock:
+        if _inside == 0:
+            _before = [one.get_num_threads() for one in libraries]
+            for one in libraries:
+                one.set_num_threads(1)
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                for one, number in zip(libraries, _before, strict=True):
+                    one.set_num_threads(number)
+
+
+@cache
+def _openblas() -> list[Any]:
+    """Return the OpenBLAS libraries that have threads of their own; those on OpenMP do as `_pool` tells that."""
+    found = ThreadpoolController().select(internal_api="openblas").lib_controllers
+    return [one for one in found if one.threading_layer == "pthreads"]
 
 
 def _torch() -> Any:
