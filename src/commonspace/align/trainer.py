@@ -24,7 +24,7 @@ from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
 from commonspace.align.gradcache import cached_backward, depends_on_neighbours
 from commonspace.align.modules import PerModality
-from commonspace.align.objectives.base import build_objective
+from commonspace.align.objectives.base import build_objective, tell
 from commonspace.align.recipe import Recipe
 from commonspace.core.blocks import Block
 from commonspace.core.errors import BadInput
@@ -107,12 +107,11 @@ class Trainer:
             done = (number + (b + 1) / len(batches)) / self.recipe.epochs
             for group in self.optimiser.param_groups:
                 group["lr"] = self.recipe.lr * learning_rate_factor(begun, done, self.recipe)
+            tell(self.objectives, "before_step", begun)
             yield self._step(index)
             for average, member in zip(self.averages, self.members, strict=False):
                 average.follow(member, done)
-            for objective in self.objectives:
-                if hasattr(objective, "after_step"):
-                    objective.after_step()
+            tell(self.objectives, "after_step")
 
     @property
     def lr(self) -> float:

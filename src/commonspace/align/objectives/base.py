@@ -1,9 +1,10 @@
-"""What objectives share: two hooks that `fit` calls, and the sum of several objectives.
+"""What objectives share: three hooks that `fit` calls, and the sum of several objectives.
 
 An objective with parameters of its own (a temperature, predictors, prototypes) is a torch module, so that its
-parameters are trained with the heads. Two hooks, both optional for third parties:
+parameters are trained with the heads. Three hooks, all optional for third parties:
 
     prepare(heads, dim)   before training; parameters that depend on the modalities are made here
+    before_step(done)     before each step, with the share of training done; what changes as training goes on
     after_step()          after each step of the optimiser; moving averages are moved here
 
 and one flag: `wants_layers`, for objectives that read `Views.layers`.
@@ -11,7 +12,7 @@ and one flag: `wants_layers`, for objectives that read `Views.layers`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,8 +38,17 @@ class ObjectiveModule(nn.Module):
     def prepare(self, heads: Mapping[str, nn.Module], dim: int) -> None:
         """Make what depends on the modalities and the dimension of the space."""
 
+    def parts(self) -> Iterable[Any]:
+        """Return the objectives that this one is made of, which are told what it is told."""
+        return ()
+
+    def before_step(self, done: float) -> None:
+        """Prepare for a step, when a share of training (0 to 1) is done."""
+        tell(self.parts(), "before_step", done)
+
     def after_step(self) -> None:
         """Follow the heads after a step of the optimiser."""
+        tell(self.parts(), "after_step")
 
 
 class PairExtra(ObjectiveModule):
@@ -109,15 +119,11 @@ class Sum(ObjectiveModule):
 
     def prepare(self, heads: Mapping[str, nn.Module], dim: int) -> None:
         """Prepare every part that wants it."""
-        for o in self.objectives:
-            if hasattr(o, "prepare"):
-                o.prepare(heads, dim)
+        tell(self.objectives, "prepare", heads, dim)
 
-    def after_step(self) -> None:
-        """Tell every part that wants to know."""
-        for o in self.objectives:
-            if hasattr(o, "after_step"):
-                o.after_step()
+    def parts(self) -> Iterable[Any]:
+        """Return the objectives that are added."""
+        return self.objectives
 
 
 def build_objective(spec: Any, **defaults: Any) -> Any:
@@ -125,6 +131,13 @@ def build_objective(spec: Any, **defaults: Any) -> Any:
     if isinstance(spec, list | tuple):
         return Sum([build("Objective", s, **defaults) for s in spec])
     return build("Objective", spec, **defaults)
+
+
+def tell(objectives: Iterable[Any], hook: str, *news: Any) -> None:
+    """Call a hook of every objective that has it."""
+    for objective in objectives:
+        if hasattr(objective, hook):
+            getattr(objective, hook)(*news)
 
 
 def zero_of(views: Views) -> Tensor:

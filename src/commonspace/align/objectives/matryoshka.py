@@ -13,7 +13,7 @@ Source: "Matryoshka Representation Learning", in its contrastive form.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -84,11 +84,9 @@ class Matryoshka(ObjectiveModule):
             found |= {k + end: v for k, v in part.diagnostics.items()}
         return found
 
-    def after_step(self) -> None:
-        """Tell every copy that wants to know."""
-        for _, _, part in self._terms:
-            if hasattr(part, "after_step"):
-                part.after_step()
+    def parts(self) -> Iterable[Any]:
+        """Return the copies."""
+        return [part for _, _, part in self._terms]
 
 
 class PrefixHead(nn.Module):

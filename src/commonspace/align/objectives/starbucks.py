@@ -15,7 +15,7 @@ as the paper says and as its code for sentence similarity does; its code for ret
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -97,11 +97,9 @@ class Starbucks(ObjectiveModule):
             found |= {k + end: v for k, v in part.diagnostics.items()}
         return found
 
-    def after_step(self) -> None:
-        """Tell every copy that wants to know."""
-        for _, _, part in self._terms:
-            if hasattr(part, "after_step"):
-                part.after_step()
+    def parts(self) -> Iterable[Any]:
+        """Return the copies."""
+        return [part for _, _, part in self._terms]
 
     def _imitation(self, small: Views, whole: Views) -> Tensor:
         """Return the mean divergence of the small head's rankings of the batch from the whole head's."""

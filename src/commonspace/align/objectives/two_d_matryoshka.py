@@ -13,7 +13,7 @@ Source: "2D Matryoshka Sentence Embeddings", with the weights of the implementat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -120,11 +120,9 @@ class TwoDMatryoshka(ObjectiveModule):
         """The numbers of the whole dimension's copy, as its last call left them."""
         return dict(self._copies[self._dim].diagnostics) if self._copies else {}
 
-    def after_step(self) -> None:
-        """Tell every copy that wants to know."""
-        for part in self._copies.values():
-            if hasattr(part, "after_step"):
-                part.after_step()
+    def parts(self) -> Iterable[Any]:
+        """Return the copies."""
+        return self._copies.values()
 
     def _nested(self, views: Views, layer: int) -> Tensor:
         """Return the objective summed over this step's random prefixes of a layer."""

@@ -1,0 +1,178 @@
+"""What contrastive objectives share: a learned temperature, and one loss a query and direction.
+
+    for every pair of modalities a, b:      logits = scale * z_a z_b'
+        loss(a -> b) = mean over queries i of a subclass's loss of logits[i]; the same for b -> a with logits'
+    loss = mean over pairs of the mean of both directions
+
+A subclass says in `direction` which queries take part, which candidates they are compared with and what that costs.
+Most are one cross-entropy against soft targets T, `soft_target_direction`:
+
+    loss_i = - sum_j T_ij log softmax_j(logits_i)           over the candidates j of i
+
+and differ only in T: the pair itself, several positives, grades, similarities that a frozen encoder sees.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from commonspace.align.objectives.base import ObjectiveModule, zero_of
+from commonspace.core.errors import BadInput
+from commonspace.core.views import Views
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Unreduced values of one direction.
+
+    Parameters
+    ----------
+    rows : (r,) int64
+        Positions in the batch of the queries that took part.
+    loss : (r,) float
+        Their losses.
+    hit : (r,) bool
+        Whether the best candidate was a positive.
+    positives : (r,) int64
+        Number of positives among the candidates.
+    """
+
+    rows: Tensor
+    loss: Tensor
+    hit: Tensor
+    positives: Tensor
+
+
+class Contrastive(ObjectiveModule):
+    """Base of objectives that tell each item's partner from the other candidates of a modality.
+
+    Parameters
+    ----------
+    temperature : float
+        Where the temperature starts.
+    learn_temperature : bool
+        Whether it is trained.
+    max_scale, min_scale : float
+        Bounds of 1 / temperature; without the upper one training can sharpen itself to death.
+    """
+
+    def __init__(
+        self, temperature: float, learn_temperature: bool, *, max_scale: float = 100.0, min_scale: float = 1.0
+    ) -> None:
+        super().__init__()
+        if not 0 < min_scale <= max_scale:
+            raise BadInput(f"min_scale must be positive and at most max_scale, got {min_scale!r} and {max_scale!r}")
+        if not temperature > 0:
+            raise BadInput(f"temperature must be positive, not {temperature!r}")
+        self.temperature = temperature
+        self.learn_temperature = learn_temperature
+        self.max_scale = max_scale
+        self.min_scale = min_scale
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learn_temperature)
+
+    def scale(self) -> Tensor:
+        """Return 1 / temperature.
+
+        The parameter itself is brought back into its bounds, not a copy of it: a clamp inside the graph would have no
+        gradient outside them and never let go.
+        """
+        with torch.no_grad():
+            self.log_scale.clamp_(math.log(self.min_scale), math.log(self.max_scale))
+        return self.log_scale.exp()
+
+    def direction(self, views: Views, a: str, b: str, logits: Tensor) -> Direction:
+        """Return the losses of the queries of modality a over the candidates of b; logits (batch, batch)."""
+        raise NotImplementedError
+
+    def per_item(self, views: Views) -> dict[tuple[str, str], Direction]:
+        """Return the unreduced losses: (query modality, gallery modality) -> `Direction`."""
+        scale = self.scale()
+        found = {}
+        for a, b in views.pairs():
+            logits = scale * (views.z[a] @ views.z[b].T)
+            found[a, b] = self.direction(views, a, b, logits)
+            found[b, a] = self.direction(views, b, a, logits.T)
+        return found
+
+    def forward(self, views: Views) -> Tensor:
+        """Return the mean over pairs of modalities; zero for a batch without positives."""
+        directions = self.per_item(views)
+        losses = []
+        for a, b in views.pairs():
+            ways = [d.loss.mean() for d in (directions[a, b], directions[b, a]) if len(d.rows)]
+            if ways:
+                losses.append(torch.stack(ways).mean())
+        self._note([d for d in directions.values() if len(d.rows)])
+        return torch.stack(losses).mean() if losses else zero_of(views)
+
+    @torch.no_grad()
+    def _note(self, directions: list[Direction]) -> None:
+        self._diagnostics = {"temperature": float(torch.exp(-self.log_scale))}
+        if directions:
+            hit = torch.cat([d.hit for d in directions])
+            several = torch.cat([d.positives for d in directions]) > 1
+            self._diagnostics["accuracy"] = float(hit.float().mean())
+            self._diagnostics["several_positives"] = float(several.float().mean())
+
+
+def positives_of(views: Views, a: str, b: str, *, own_only: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the queries of modality a that have a positive in b, and how relevant everything in b is to them.
+
+    Parameters
+    ----------
+    views : Views
+        The batch.
+    a, b : str
+        Modality of the queries and of the candidates.
+    own_only : bool
+        Whether only the pair itself counts.
+
+    Returns
+    -------
+    rows : (r,) int64
+        Positions in the batch.
+    weights : (r, batch) float
+        Their relevance, zero where b is absent; every row holds something positive.
+    """
+    relevance = torch.diag(torch.diagonal(views.relevance)) if own_only else views.relevance
+    weights = relevance.to(views.z[a].dtype) * views.present[b]
+    rows = torch.nonzero(views.present[a] & (weights.sum(1) > 0)).squeeze(1)
+    return rows, some(rows, weights)
+
+
+def some(rows: Tensor, of: Tensor) -> Tensor:
+    """Return rows of a matrix; itself if that is all of them, because a copy costs as much as the product."""
+    return of if len(rows) == len(of) else of[rows]
+
+
+def soft_target_direction(
+    rows: Tensor, logits: Tensor, targets: Tensor, positive: Tensor, candidates: Tensor
+) -> Direction:
+    """Return the direction whose loss is the cross-entropy of logits against soft targets, over the candidates.
+
+    Parameters
+    ----------
+    rows : (r,) int64
+        Positions of the queries.
+    logits, targets : (r, n) float
+        Targets are zero where there is no candidate.
+    positive, candidates : (r, n) bool
+        What a query should find, and what takes part.
+    """
+    if bool(candidates.all()):  # the common case is spared the copies
+        masked, log_p = logits, logits.log_softmax(1)
+    else:
+        masked = logits.masked_fill(~candidates, -torch.inf)
+        # 0 * -inf is NaN, so that what is no candidate gets a plain zero before it meets its target of zero.
+        log_p = masked.log_softmax(1).masked_fill(~candidates, 0)
+    return Direction(rows, -(targets * log_p).sum(1), best_is(positive, masked), positive.sum(1))
+
+
+@torch.no_grad()
+def best_is(positive: Tensor, logits: Tensor) -> Tensor:
+    """Return (r,) whether the best candidate of each row is a positive."""
+    return positive.gather(1, logits.argmax(1, keepdim=True)).squeeze(1) if len(logits) else positive[:, 0]
