@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from commonspace.align.augment import Augment
     from commonspace.align.baselines import compare_baselines
-    from commonspace.align.curate import curate
+    from commonspace.align.curation import curate
+    from commonspace.align.encoder_ranks import rank_encoders
     from commonspace.align.fit import FitResult, fit_heads
     from commonspace.align.forward import NumpyHead
-    from commonspace.align.rank_encoders import rank_encoders
     from commonspace.align.recipe import RECIPES, Recipe
     from commonspace.align.two_tier import TwoTier, fit_two_tier
 
@@ -27,10 +27,10 @@ _LAZY = {
     "Recipe": "recipe",
     "TwoTier": "two_tier",
     "compare_baselines": "baselines",
-    "curate": "curate",
+    "curate": "curation",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
-    "rank_encoders": "rank_encoders",
+    "rank_encoders": "encoder_ranks",
 }
 
 __all__ = [
