@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from commonspace.align.encoder_ranks import rank_encoders
     from commonspace.align.fit import FitResult, fit_heads
     from commonspace.align.forward import NumpyHead
+    from commonspace.align.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.recipe import RECIPES, Recipe
     from commonspace.align.two_tier import TwoTier, fit_two_tier
 
@@ -23,6 +24,7 @@ _LAZY = {
     "Augment": "augment",
     "FitResult": "fit",
     "NumpyHead": "forward",
+    "PairQuality": "noisy_pairs",
     "RECIPES": "recipe",
     "Recipe": "recipe",
     "TwoTier": "two_tier",
@@ -30,6 +32,7 @@ _LAZY = {
     "curate": "curation",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
+    "pair_quality": "noisy_pairs",
     "rank_encoders": "encoder_ranks",
 }
 
@@ -38,12 +41,14 @@ __all__ = [
     "Augment",
     "FitResult",
     "NumpyHead",
+    "PairQuality",
     "Recipe",
     "TwoTier",
     "compare_baselines",
     "curate",
     "fit_heads",
     "fit_two_tier",
+    "pair_quality",
     "rank_encoders",
 ]
 
