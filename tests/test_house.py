@@ -40,6 +40,17 @@ def test_import_commonspace_loads_no_heavy_library():
     assert loaded & HEAVY == set()
 
 
+@pytest.mark.parametrize("room", sorted(p.parent.name for p in (ROOT / "src/commonspace").glob("*/__init__.py")))
+def test_what_a_room_hands_on_is_not_hidden_by_a_module_of_that_name(room):
+    # A function that is handed on lazily, from a module of its own name: whoever imports it would get the module.
+    package = importlib.import_module(f"commonspace.{room}")
+    names = getattr(package, "__all__", [])
+    for name in names:
+        if (ROOT / "src/commonspace" / room / f"{name}.py").exists():
+            importlib.import_module(f"commonspace.{room}.{name}")
+    assert [name for name in names if inspect.ismodule(getattr(package, name))] == []
+
+
 def test_the_import_rules_hold():
     pytest.importorskip("importlinter")
     lint = (

@@ -20,10 +20,10 @@ from scipy import stats
 from sklearn.cluster import KMeans
 
 from commonspace.align.baselines import compare_baselines
-from commonspace.align.curate import curate
+from commonspace.align.curation import curate
 from commonspace.align.data import PairData
+from commonspace.align.encoder_ranks import rank_encoders
 from commonspace.align.fit import fit_heads
-from commonspace.align.rank_encoders import rank_encoders
 from commonspace.encode.hog import HOG
 from commonspace.encode.ngrams import NGrams
 from commonspace.encode.pixels import Pixels

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from tests.align.conftest import two_views
 
-from commonspace.align.baselines import MOST_DIM, SystemTable, compare_baselines
+from commonspace.align.baselines import SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.fit import fit_heads
 from commonspace.align.forward import Layer, NumpyHead
+from commonspace.align.standard import MOST_DIM
 from commonspace.core.errors import BadInput
 
 

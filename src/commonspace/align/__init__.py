@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from commonspace.align.augment import Augment
     from commonspace.align.baselines import compare_baselines
-    from commonspace.align.curate import curate
+    from commonspace.align.curation import curate
+    from commonspace.align.encoder_ranks import rank_encoders
     from commonspace.align.fit import FitResult, fit_heads
     from commonspace.align.forward import NumpyHead
-    from commonspace.align.rank_encoders import rank_encoders
+    from commonspace.align.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.recipe import RECIPES, Recipe
     from commonspace.align.two_tier import TwoTier, fit_two_tier
 
@@ -23,14 +24,16 @@ _LAZY = {
     "Augment": "augment",
     "FitResult": "fit",
     "NumpyHead": "forward",
+    "PairQuality": "noisy_pairs",
     "RECIPES": "recipe",
     "Recipe": "recipe",
     "TwoTier": "two_tier",
     "compare_baselines": "baselines",
-    "curate": "curate",
+    "curate": "curation",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
-    "rank_encoders": "rank_encoders",
+    "pair_quality": "noisy_pairs",
+    "rank_encoders": "encoder_ranks",
 }
 
 __all__ = [
@@ -38,12 +41,14 @@ __all__ = [
     "Augment",
     "FitResult",
     "NumpyHead",
+    "PairQuality",
     "Recipe",
     "TwoTier",
     "compare_baselines",
     "curate",
     "fit_heads",
     "fit_two_tier",
+    "pair_quality",
     "rank_encoders",
 ]
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
+from commonspace.align.standard import Standard
 from commonspace.core.errors import BadInput
 from commonspace.core.progress import task
 from commonspace.core.registry import build
@@ -33,8 +34,6 @@ METRICS = ("recall@1", "recall@10", "mrr")
 # Pairs a closed-form map learns from, and pairs its free number is picked on: more would change the third digit.
 MOST_PAIRS = 20_000
 MOST_TUNING = 1000
-# An eigenproblem grows with the cube of the dimension; beyond this the principal directions are taken first.
-MOST_DIM = 768
 CHOICES: dict[str, tuple[dict[str, Any], ...]] = {
     "cca": tuple({"reg": r, "power": p} for r in (0.03, 0.3) for p in (1.0, 2.0)),
     "ridge": ({},),  # picks its own penalty by generalised cross-validation
@@ -109,7 +108,7 @@ def compare_baselines(
     if unknown:
         raise BadInput(f"there is no baseline {', '.join(unknown)}; known: {', '.join(BASELINES)}")
     report = SystemTable()
-    sides = {m: _Side(training, m) for m in training.modalities} if systems else {}
+    sides = {m: Standard(training.first(m)[:MOST_PAIRS]) for m in training.modalities} if systems else {}
     directions = list(permutations(training.modalities, 2))
     with task("Measuring heads and baselines", total=len(directions) * (1 + len(systems))) as t:
         for a, b in directions:
@@ -125,37 +124,12 @@ def compare_baselines(
                 if len(pairs[0]) < 4:
                     continue
                 choice = _choose(system, sides, training, pairs, a, b, random_state)
-                fitted = _Fitted(system, choice, sides[a].rows(training, pairs[0]), sides[b].rows(training, pairs[1]))
-                z = fitted(
-                    sides[a].rows(valid, np.flatnonzero(valid.present[a])),
-                    sides[b].rows(valid, np.flatnonzero(valid.present[b])),
-                )
+                learned = sides[a](training.X[a][pairs[0], 0]), sides[b](training.X[b][pairs[1], 0])
+                z = _Fitted(system, choice, *learned)(sides[a](valid.first(a)), sides[b](valid.first(b)))
                 report.chosen[system, name] = choice
                 report.figures.update(_measured(system, z, valid, a, b, metrics, random_state))
                 t.advance(note=f"{name} {system}")
     return report
-
-
-class _Side:
-    """One modality, standardised by its training items and cut to at most `MOST_DIM` principal directions."""
-
-    def __init__(self, training: PairData, modality: str) -> None:
-        self.modality = modality
-        X = training.first(modality)[:MOST_PAIRS].astype(np.float64)
-        self.mean = X.mean(0)
-        spread = X.std(0)
-        self.scale = np.where(spread > 1e-6 * max(spread.max(), 1e-30), 1 / (spread + 0.01 * spread.mean() + 1e-30), 0)
-        self.turn: np.ndarray | None = None
-        if X.shape[1] > MOST_DIM:
-            Z = (X - self.mean) * self.scale
-            _, vectors = np.linalg.eigh(Z.T @ Z)
-            self.turn = vectors[:, ::-1][:, :MOST_DIM]
-
-    def rows(self, data: PairData, index: np.ndarray) -> np.ndarray:
-        """Return the prepared rows: (k, d) float32."""
-        Z = (data.X[self.modality][index, 0] - self.mean) * self.scale
-        out: np.ndarray = (Z if self.turn is None else Z @ self.turn).astype(np.float32)
-        return out
 
 
 class _Fitted:
@@ -200,7 +174,7 @@ def _pairs(data: PairData, a: str, b: str, seed: int) -> tuple[np.ndarray, np.nd
 
 def _choose(
     system: str,
-    sides: Mapping[str, _Side],
+    sides: Mapping[str, Standard],
     training: PairData,
     pairs: tuple[np.ndarray, np.ndarray],
     a: str,
@@ -216,7 +190,7 @@ def _choose(
     held = np.isin(groups, names[: min(MOST_TUNING, max(2, len(names) // 10))])
     if (~held).sum() < 2:
         return dict(choices[0])
-    X, Y = sides[a].rows(training, pairs[0]), sides[b].rows(training, pairs[1])
+    X, Y = sides[a](training.X[a][pairs[0], 0]), sides[b](training.X[b][pairs[1], 0])
 
     def mrr(choice: Mapping[str, Any]) -> float:
         z = _Fitted(system, choice, X[~held], Y[~held])(X[held], Y[held])

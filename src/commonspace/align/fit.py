@@ -20,6 +20,7 @@ from torch import Tensor
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
+from commonspace.align.noisy_pairs import PairQuality, remedied
 from commonspace.align.objectives.matryoshka import nested_sizes
 from commonspace.align.recipe import Recipe, get_recipe
 from commonspace.align.trainer import Trainer
@@ -29,6 +30,7 @@ from commonspace.core.errors import BadInput, CommonspaceError
 from commonspace.core.method import check_choice
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator, seed_of
+from commonspace.core.registry import build
 from commonspace.core.vectors import check_positive
 
 
@@ -56,6 +58,8 @@ class FitResult:
         The same for each prefix length of a nested space; empty for others.
     baselines : SystemTable or None
         The heads beside closed-form maps, with intervals.
+    pair_quality : PairQuality or None
+        The verdicts on the training pairs, if `noisy_pairs` asked for them.
     params : dict
         The arguments as they were resolved.
     """
@@ -69,6 +73,7 @@ class FitResult:
     valid_metrics: dict[str, float] = field(default_factory=dict)
     by_size: dict[int, dict[str, float]] = field(default_factory=dict)
     baselines: SystemTable | None = None
+    pair_quality: PairQuality | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -90,6 +95,7 @@ def fit_heads(
     objective: Any = None,
     augment: Any = None,
     sampler: Any = "uniform",
+    noisy_pairs: str | None = None,
     dim: int = 256,
     members: int = 1,
     matryoshka: bool | str | Sequence[int] | None = None,
@@ -133,6 +139,10 @@ def fit_heads(
         As in `Recipe`; None leaves it to the recipe.
     sampler : str, mapping or sampler
         Who meets in a batch.
+    noisy_pairs : {None, "drop", "repair", "reweight"}
+        Judge the training pairs first (see `pair_quality`), and leave out those that are likely wrong; give them the
+        partner that fits clearly best, where there is one; or show each as often as it is likely right. The verdicts
+        are in the result's `pair_quality`. The validation part stays as it is.
     dim : int
         Dimension of the space (of each member's).
     members : int
@@ -185,6 +195,12 @@ def fit_heads(
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     rng = generator(seed)
     training, held = _parts(PairData.check(X, present, groups), valid, rng)
+    quality, who_meets = None, sampler
+    if noisy_pairs is not None:
+        who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
+        where = training.rows
+        training, who_meets, found = remedied(training, who_meets, noisy_pairs, generator(seed))
+        quality = found.placed(where, len(next(iter(X.values()))))
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with _seeded(int(rng.integers(2**31)), target), _precision(precision):
         trainer = Trainer(
@@ -194,7 +210,7 @@ def fit_heads(
             members=members,
             blocks=_blocks(blocks, training),
             relevance=_relevance(relevance, len(next(iter(X.values())))),
-            sampler=sampler,
+            sampler=who_meets,
             chunk_size=chunk_size,
             device=target,
             rng=rng,
@@ -210,6 +226,7 @@ def fit_heads(
     report = compare_baselines(training, held, heads, systems=baselines, random_state=seed) if held else None
     params = {
         "dim": dim, "members": members, "chunk_size": chunk_size, "sampler": _plain(sampler), "precision": precision,
+        "noisy_pairs": noisy_pairs,
         **{f.name: _plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)},
         "sizes": list(sizes) if len(sizes) > members else [members * dim],
         "n_train": len(training), "n_valid": len(held) if held else 0,
@@ -224,6 +241,7 @@ def fit_heads(
         valid_metrics=metrics,
         by_size=by_size,
         baselines=report,
+        pair_quality=quality,
         params=params,
     )
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commonspace.align.curate import curate
+from commonspace.align.curation import curate
 from commonspace.core.errors import BadInput, SpaceMismatch
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from commonspace.align.rank_encoders import rank_encoders
+from commonspace.align.encoder_ranks import rank_encoders
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
 from commonspace.measure import linear_cka

@@ -1,0 +1,415 @@
+"""`pair_quality`: how likely each training pair is right, before anything is trained.
+
+Pairs found in the wild are partly wrong. A map that has never seen a pair tells whether its two sides fit each other:
+
+    l_i = 1/2 [ -log softmax_i(s z_i . w_j over j)  -  log softmax_i(s z_j . w_i over j) ]
+
+with z, w the two sides after canonical correlation analysis learned from the other folds. (Wrong pairs shrink the
+covariance between the sides but do not turn it, so the map survives many of them.) What l looks like for a wrong pair
+need not be guessed: deal the partners out anew, and every pair is wrong. With F0 that distribution, F the one observed,
+and w the share of wrong pairs:
+
+    w           = share of pairs above the 75 % point of F0, over 25 %      (right pairs hardly ever lie there)
+    P(right|l)  = 1 - w f0(l) / f(l)                                        the two-group model
+
+The ratio f0 / f is estimated under the one assumption that it rises with l. Probabilities are means over several ways
+to cut the folds, so that none hangs on one draw. A pair that is likely wrong gets a suggestion: the partner that
+fits best by a map learned from the pairs that are likely right.
+
+Sources: pairs divided by their losses, agreement of several views and substitutes for wrong partners follow
+"Noisy-Correspondence Learning for Text-to-Image Person Re-identification" and "PC^2: Pseudo-Classification Based
+Pseudo-Captioning for Noisy Correspondence Learning in Cross-Modal Retrieval"; the two-group model with a known null is
+Efron, "Large-Scale Simultaneous Hypothesis Testing", 2004.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from commonspace.align.data import PairData
+from commonspace.align.standard import Standard
+from commonspace.core.errors import BadInput
+from commonspace.core.method import check_choice
+from commonspace.core.progress import task
+from commonspace.core.random import RandomState, generator
+from commonspace.core.registry import build
+from commonspace.core.vectors import check_positive, unit
+from commonspace.measure.estimates import Estimate, bootstrap
+
+LEAST = 50  # pairs below which nothing can be said
+BLOCK = 4096  # pairs that are compared with each other; memory grows with its square
+TEMPERATURES = (0.02, 0.035, 0.05, 0.08)
+_MAP = {"name": "cca", "reg": 0.1, "power": 2.0}
+_TAIL = 0.75
+_DEALS = 4  # times that partners are dealt out anew
+REMEDIES = ("drop", "repair", "reweight")
+_SURE = 0.5  # a pair is kept above it; a suggestion is taken above it
+
+
+@dataclass(frozen=True)
+class JudgedPairs:
+    """The pairs of two modalities.
+
+    Parameters
+    ----------
+    modalities : (str, str)
+        The two sides.
+    rows : (m,) int64
+        Positions of the items that have both.
+    probability : (m,) float64
+        How likely each pair is right.
+    better : (m, 2) float64
+        Share of the other pairs' partners that fit the first side better than its own, and the same for the second.
+    partner : (m,) int64
+        Position of the item whose second side fits the first best.
+    share : (m,) float64
+        Its share of the softmax over all of them, 0 to 1: how clearly it is the best.
+    wrong : Estimate
+        The share of wrong pairs.
+    """
+
+    modalities: tuple[str, str]
+    rows: np.ndarray
+    probability: np.ndarray
+    better: np.ndarray
+    partner: np.ndarray
+    share: np.ndarray
+    wrong: Estimate
+
+
+@dataclass(frozen=True)
+class PairQuality:
+    """What `pair_quality` found.
+
+    Parameters
+    ----------
+    n : int
+        Number of items.
+    judged : dict of (str, str) to JudgedPairs
+        Every pair of modalities that enough items share.
+    """
+
+    n: int
+    judged: dict[tuple[str, str], JudgedPairs]
+
+    @property
+    def wrong(self) -> dict[tuple[str, str], Estimate]:
+        """Share of wrong pairs with its interval, by pair of modalities."""
+        return {names: found.wrong for names, found in self.judged.items()}
+
+    def probability(self, modality: str) -> np.ndarray:
+        """Return (n,) how likely each item's side in a modality belongs to the item.
+
+        The highest over its pairs: one partner that fits is enough, a partner that does not may itself be wrong. NaN
+        for items without a judged pair.
+        """
+        out = np.full(self.n, np.nan)
+        for names, found in self.judged.items():
+            if modality in names:
+                out[found.rows] = np.fmax(out[found.rows], found.probability)
+        return out
+
+    def placed(self, rows: np.ndarray, n: int) -> PairQuality:
+        """Return the same for n items of which those that were judged stand at `rows`."""
+        judged = {
+            names: replace(found, rows=rows[found.rows], partner=rows[found.partner])
+            for names, found in self.judged.items()
+        }
+        return PairQuality(n, judged)
+
+    def table(
+        self, items: Mapping[str, Sequence[Any]] | None = None, *, ids: Sequence[Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the audit: one row a pair, the least likely first, with reasons that a person can check.
+
+        Parameters
+        ----------
+        items : mapping of str to sequence of n, optional
+            Modality -> the items themselves, to be shown.
+        ids : sequence of n, optional
+            Names of the items; positions by default.
+        """
+        shown = items or {}
+        rows = []
+        for (a, b), found in self.judged.items():
+            for i in np.argsort(found.probability, kind="stable").tolist():
+                row, other, p = int(found.rows[i]), int(found.partner[i]), float(found.probability[i])
+                first, second = (f"{100 * v:.3g} %" for v in found.better[i])
+                entry: dict[str, Any] = {"pair": f"{a}-{b}", "id": row if ids is None else ids[row]}
+                entry |= {m: shown[m][row] for m in (a, b) if m in shown}
+                entry |= {
+                    "probability": round(p, 4),
+                    "verdict": "right" if p > 0.8 else "wrong" if p < 0.2 else "doubtful",
+                    "reason": f"{first} of the others' {b} fit its {a} better, {second} of their {a} its {b}",
+                    "suggestion": other if ids is None else ids[other],
+                    "suggestion_share": round(float(found.share[i]), 4),
+                }
+                if b in shown:
+                    entry[f"suggested {b}"] = shown[b][other]
+                rows.append(entry)
+        return sorted(rows, key=lambda r: r["probability"])
+
+    def to_csv(self, path: str | Path, items: Mapping[str, Sequence[Any]] | None = None, **options: Any) -> None:
+        """Write the audit as a file for a spreadsheet."""
+        rows = self.table(items, **options)
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            names = list(dict.fromkeys(name for row in rows for name in row))
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    @property
+    def likely(self) -> np.ndarray:
+        """(n,) how likely each item is whole: the lowest probability of its sides; NaN where nothing was judged."""
+        sides = [self.probability(m) for m in {m for names in self.judged for m in names}]
+        out: np.ndarray = np.fmin.reduce(sides)
+        return out
+
+    def __str__(self) -> str:
+        lines = []
+        for (a, b), found in self.judged.items():
+            p = found.probability
+            lines.append(
+                f"{a}-{b}: of {len(p):,} pairs {100 * found.wrong.value:.1f} % "
+                f"[{100 * found.wrong.low:.1f}, {100 * found.wrong.high:.1f}] are wrong; "
+                f"{np.count_nonzero(p > 0.8):,} are likely right, {np.count_nonzero(p < 0.2):,} likely wrong, "
+                f"{np.count_nonzero((p >= 0.2) & (p <= 0.8)):,} in doubt"
+            )
+        return "\n".join(lines)
+
+
+def pair_quality(
+    X: Mapping[str, Any],
+    *,
+    present: Mapping[str, np.ndarray] | None = None,
+    groups: np.ndarray | None = None,
+    folds: int = 5,
+    repeats: int = 3,
+    random_state: RandomState = 0,
+) -> PairQuality:
+    """Judge every pair by maps that have not seen it.
+
+    Parameters
+    ----------
+    X : mapping of str to (n, d_in) or (n, variants, d_in) array
+        Modality -> encoder outputs, as `fit_heads` takes them; of several variants the first counts.
+    present : mapping of str to (n,) bool, optional
+        Modality -> which items have it.
+    groups : (n,) int, optional
+        Equal number = the same thing, so that partners within a group are no alternatives.
+    folds : int
+        Parts that pairs are cut into; a map learns from all but one and judges that one.
+    repeats : int
+        Ways to cut, over which probabilities are averaged.
+    random_state : int, Generator or None
+        Seed.
+
+    Returns
+    -------
+    PairQuality
+
+    Raises
+    ------
+    BadInput
+        As `fit_heads`; or fewer than 50 items in every pair of modalities.
+    """
+    data = PairData.check(X, present, groups)
+    return judge(data, folds=folds, repeats=repeats, rng=generator(random_state))
+
+
+def judge(data: PairData, *, folds: int = 5, repeats: int = 3, rng: np.random.Generator) -> PairQuality:
+    """Judge the pairs of checked data; see `pair_quality`."""
+    if check_positive("folds", folds) < 2:
+        raise BadInput("folds must be at least 2: a pair is judged by a map that has not seen it")
+    check_positive("repeats", repeats)
+    shared = {names: np.flatnonzero(data.present[names[0]] & data.present[names[1]]) for names in _pairs(data)}
+    enough = {names: rows for names, rows in shared.items() if len(rows) >= LEAST}
+    if not enough:
+        most = max(map(len, shared.values()), default=0)
+        raise BadInput(f"at least {LEAST} pairs are needed to tell right from wrong ones, and there are {most}")
+    judged = {}
+    with task("Judging pairs", total=len(enough) * (repeats + 1)) as bar:
+        for (a, b), rows in enough.items():
+            A, B, keys = data.X[a][rows, 0], data.X[b][rows, 0], data.groups[rows]
+            found = []
+            for _ in range(repeats):
+                found.append(_judged_once(A, B, keys, folds, rng))
+                bar.advance(note=f"{a}-{b}")
+            probability = np.mean([p for p, _, _ in found], axis=0)
+            better = np.mean([s for _, s, _ in found], axis=0)
+            # Above the tail of F0 lie 1 - _TAIL of the wrong pairs.
+            above = np.mean([w for _, _, w in found], axis=0) / (1 - _TAIL)
+            low, high = bootstrap(above, random_state=rng)
+            value, low, high = (min(1.0, float(v)) for v in (above.mean(), low, high))
+            wrong = Estimate("wrong pairs", value, low, high, n=len(rows))
+            partner, share = _suggested(A, B, probability)
+            bar.advance(note=f"{a}-{b}")
+            judged[a, b] = JudgedPairs((a, b), rows, probability, better, rows[partner], share, wrong)
+    return PairQuality(len(data), judged)
+
+
+def remedied(data: PairData, sampler: Any, remedy: str, rng: np.random.Generator) -> tuple[PairData, Any, PairQuality]:
+    """Return what to train on, who meets in a batch, and the verdicts."""
+    check_choice("noisy_pairs", remedy, REMEDIES)
+    quality = judge(data, rng=rng)
+    if remedy == "reweight":
+        sampler, left = Likely(sampler, quality.likely), data
+    else:
+        left = repaired(data, quality) if remedy == "repair" else cleaned(data, quality)
+    left.check_trainable("what is left of the training part without the pairs that are likely wrong")
+    return left, sampler, quality
+
+
+class Likely:
+    """A sampler's batches of the items whose pairs are right, drawn anew each epoch by how likely that is.
+
+    Parameters
+    ----------
+    sampler : sampler
+        Who meets in a batch.
+    probability : (n,) float64
+        Of each item; NaN counts as 1.
+    """
+
+    def __init__(self, sampler: Any, probability: np.ndarray) -> None:
+        self.sampler = sampler
+        self.probability = np.where(np.isnan(probability), 1.0, probability)
+
+    def batches(self, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Yield the index arrays of one epoch over n items."""
+        drawn = rng.random(n) < self.probability
+        for batch in self.sampler.batches(n, rng):
+            if drawn[batch].any():
+                yield batch[drawn[batch]]
+
+
+def repaired(data: PairData, quality: PairQuality) -> PairData:
+    """Return the items without the partners that are likely wrong, where a clear suggestion takes their place.
+
+    With two modalities the second side of a suggested item is taken over, and its group. What gets no clear
+    suggestion is dropped, as by `cleaned`.
+    """
+    if len(data.modalities) != 2:
+        raise BadInput(f"repair needs two modalities, not {len(data.modalities)}: which side is wrong is not known")
+    ((_, b), found), *_ = quality.judged.items()
+    take = (found.probability <= _SURE) & (found.share > _SURE) & (found.partner != found.rows)
+    keep = np.ones(len(data), bool)
+    keep[found.rows[found.probability <= _SURE]] = False
+    X, groups = {m: v.copy() for m, v in data.X.items()}, data.groups.copy()
+    X[b][found.rows[take]] = data.X[b][found.partner[take]]
+    groups[found.rows[take]] = data.groups[found.partner[take]]
+    keep[found.rows[take]] = True
+    return PairData(X, data.present, groups, data.rows).take(np.flatnonzero(keep))
+
+
+def cleaned(data: PairData, quality: PairQuality) -> PairData:
+    """Return the items without the sides that likely belong to no other side of theirs."""
+    present = {}
+    for m, there in data.present.items():
+        p = quality.probability(m)
+        present[m] = there & ~(p <= _SURE)  # NaN was not judged and stays
+    left = np.flatnonzero(np.any(list(present.values()), axis=0))
+    return PairData(data.X, present, data.groups, data.rows).take(left)
+
+
+def _pairs(data: PairData) -> list[tuple[str, str]]:
+    return list(combinations(data.modalities, 2))
+
+
+def _judged_once(
+    A: np.ndarray, B: np.ndarray, keys: np.ndarray, folds: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return probability (m,), shares of better partners (m, 2) and whether the loss is in the tail of wrong ones."""
+    m = len(A)
+    better = np.empty((m, 2))
+    losses = np.empty((len(TEMPERATURES), m))
+    dealt: list[np.ndarray] = []
+    order = rng.permutation(m)
+    for test in np.array_split(order, folds):
+        learn = np.setdiff1d(order, test, assume_unique=True)
+        side_a, side_b, fitted = _map(A[learn], B[learn])
+        for block in np.array_split(test, -(-len(test) // BLOCK)):
+            z = unit(fitted.transform(side_a(A[block])))
+            w = unit(fitted.transform_target(side_b(B[block])))
+            scores = z @ w.T
+            alone = (keys[block][:, None] != keys[block][None, :]) | np.eye(len(block), dtype=bool)
+            own = np.diag(scores)
+            better[block, 0] = ((scores > own[:, None]) & alone).mean(axis=1)
+            better[block, 1] = ((scores > own[None, :]) & alone).mean(axis=0)
+            own_partner, *deals = [np.roll(np.arange(len(block)), s) for s in (0, *_shifts(len(block)))]
+            wrong = [alone[own_partner, deal] for deal in deals]  # those that are right by chance are left out
+            found = []
+            for i, temperature in enumerate(TEMPERATURES):
+                losses[i, block], *null_losses = _losses(scores, alone, temperature, [own_partner, *deals])
+                found.append(np.concatenate([loss[w] for loss, w in zip(null_losses, wrong, strict=True)]))
+            dealt.append(np.stack(found))
+    null = np.concatenate(dealt, axis=1)
+    best = int(np.argmax([_separation(losses[i], null[i]) for i in range(len(TEMPERATURES))]))
+    wrong_tail = losses[best] > np.quantile(null[best], _TAIL)
+    share = min(1.0, wrong_tail.mean() / (1 - _TAIL))
+    return 1 - share * _density_ratio(losses[best], null[best], share), better, wrong_tail.astype(float)
+
+
+def _map(A: np.ndarray, B: np.ndarray) -> tuple[Standard, Standard, Any]:
+    side_a, side_b = Standard(A), Standard(B)
+    return side_a, side_b, build("Map", _MAP).fit(side_a(A), side_b(B))
+
+
+def _shifts(n: int) -> list[int]:
+    return sorted({max(1, (i + 1) * n // (_DEALS + 1)) for i in range(_DEALS)})
+
+
+def _losses(scores: np.ndarray, alone: np.ndarray, temperature: float, partners: list[np.ndarray]) -> list[np.ndarray]:
+    """Return (n,) losses of the rows with each list of partners, both directions.
+
+    Alternatives of a row's own group do not compete.
+    """
+    from scipy.special import logsumexp
+
+    logits = np.where(alone, scores / temperature, -np.inf)
+    rows, columns = logsumexp(logits, axis=1), logsumexp(logits, axis=0)
+    each = np.arange(len(scores))
+    return [(rows + columns[p]) / 2 - scores[each, p] / temperature for p in partners]
+
+
+def _separation(losses: np.ndarray, null: np.ndarray) -> float:
+    """Return how often a pair has a lower loss than a wrong one: the larger, the more the losses tell."""
+    return float(1 - np.searchsorted(np.sort(null), losses).mean() / len(null))
+
+
+def _density_ratio(losses: np.ndarray, null: np.ndarray, share: float) -> np.ndarray:
+    """Return f0 / f at the losses, at most 1 / share, rising with the loss."""
+    from sklearn.isotonic import IsotonicRegression
+
+    value = np.concatenate([losses, null])
+    observed = np.concatenate([np.ones(len(losses)), np.zeros(len(null))])
+    weight = np.concatenate([np.full(len(losses), 1 / len(losses)), np.full(len(null), 1 / len(null))])
+    # Among as many observed as dealt pairs, the share of observed ones at l is f / (f + f0).
+    curve = IsotonicRegression(increasing=False).fit(value, observed, sample_weight=weight)
+    r = np.maximum(curve.predict(losses), 1e-9)
+    out: np.ndarray = np.minimum((1 - r) / r, 1 / max(share, 1e-9))
+    return out
+
+
+def _suggested(A: np.ndarray, B: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each item the position of the second side that fits its first side best, and its softmax share."""
+    learn = np.flatnonzero(probability > _SURE)
+    if len(learn) < LEAST:
+        learn = np.argsort(-probability, kind="stable")[:LEAST]
+    side_a, side_b, fitted = _map(A[learn], B[learn])
+    z, w = unit(fitted.transform(side_a(A))), unit(fitted.transform_target(side_b(B)))
+    partner, share = np.empty(len(A), np.int64), np.empty(len(A))
+    for start in range(0, len(A), BLOCK // 8):
+        logits = z[start : start + BLOCK // 8] @ w.T / TEMPERATURES[0]
+        best = logits.argmax(axis=1)
+        partner[start : start + len(best)] = best
+        top = logits[np.arange(len(best)), best]
+        share[start : start + len(best)] = 1 / np.exp(logits - top[:, None]).sum(axis=1)
+    return partner, share

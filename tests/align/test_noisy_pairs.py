@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+from tests.align.conftest import two_views
+
+from commonspace.align.data import PairData
+from commonspace.align.fit import fit_heads
+from commonspace.align.noisy_pairs import Likely, PairQuality, _density_ratio, _losses, cleaned, pair_quality, repaired
+from commonspace.align.samplers.uniform import Uniform
+from commonspace.core.errors import BadInput
+
+
+def shuffled(n: int = 600, share: float = 0.3, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Two views with a share of partners dealt out anew: X, which pairs are wrong, whose partner each got."""
+    X = two_views(n, seed=seed)
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(n)[: int(share * n)]
+    order = np.arange(n)
+    order[chosen] = np.roll(chosen, 1)
+    return {"a": X["a"], "b": X["b"][order]}, order != np.arange(n), order
+
+
+@pytest.fixture(scope="module")
+def noisy() -> tuple[PairQuality, np.ndarray, np.ndarray]:
+    X, wrong, order = shuffled()
+    return pair_quality(X), wrong, order
+
+
+def test_wrong_pairs_are_told_from_right_ones(noisy: tuple[PairQuality, np.ndarray, np.ndarray]) -> None:
+    quality, wrong, _ = noisy
+    assert roc_auc_score(~wrong, quality.probability("a")) > 0.97
+
+
+def test_probabilities_are_what_they_say(noisy: tuple[PairQuality, np.ndarray, np.ndarray]) -> None:
+    quality, wrong, _ = noisy
+    p = quality.probability("b")
+    bins = np.digitize(p, np.linspace(0, 1, 6)[1:-1])
+    gaps = [abs((~wrong)[bins == i].mean() - p[bins == i].mean()) * (bins == i).mean() for i in np.unique(bins)]
+    assert sum(gaps) < 0.08
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5])
+def test_the_share_of_wrong_pairs_is_estimated(share: float) -> None:
+    X, wrong, _ = shuffled(share=share, seed=1)
+    found = pair_quality(X).wrong["a", "b"]
+    assert found.value == pytest.approx(wrong.mean(), abs=0.08)
+    assert found.low <= found.value <= found.high
+    assert found.n == 600
+
+
+def test_a_wrong_pair_gets_its_true_partner_suggested(noisy: tuple[PairQuality, np.ndarray, np.ndarray]) -> None:
+    quality, wrong, order = noisy
+    found = quality.judged["a", "b"]
+    true = np.argsort(order)  # where each item's own second side went
+    assert (found.partner[wrong] == true[wrong]).mean() > 0.8
+
+
+def test_the_loss_equals_the_naive_loop() -> None:
+    rng = np.random.default_rng(0)
+    scores, t = rng.normal(size=(5, 5)), 0.3
+    groups = np.array([0, 1, 1, 2, 3])
+    alone = (groups[:, None] != groups) | np.eye(5, dtype=bool)
+    partner = np.array([1, 2, 3, 4, 0])
+    (found,) = _losses(scores, alone, t, [partner])
+    for i, j in enumerate(partner):
+        row = math.log(sum(math.exp(scores[i, k] / t) for k in range(5) if alone[i, k]))
+        column = math.log(sum(math.exp(scores[k, j] / t) for k in range(5) if alone[k, j]))
+        assert found[i] == pytest.approx((row + column) / 2 - scores[i, j] / t)
+
+
+def test_the_ratio_of_densities_is_that_of_two_normals() -> None:
+    rng = np.random.default_rng(0)
+    share = 0.4
+    null = rng.normal(0, 1, 40_000)
+    wrong = rng.random(20_000) < share
+    losses = np.where(wrong, rng.normal(0, 1, 20_000), rng.normal(-2.5, 1, 20_000))
+    f0, f1 = (np.exp(-0.5 * (losses - m) ** 2) for m in (0.0, -2.5))
+    true = f0 / (share * f0 + (1 - share) * f1)
+    assert np.abs(_density_ratio(losses, null, share) - true).mean() < 0.06
+
+
+def test_partners_of_the_same_group_are_no_alternatives() -> None:
+    X = two_views(200)
+    twice = {m: np.repeat(v, 2, axis=0) for m, v in X.items()}
+    alone, together = pair_quality(twice), pair_quality(twice, groups=np.repeat(np.arange(200), 2))
+    assert together.wrong["a", "b"].value <= alone.wrong["a", "b"].value
+    assert together.judged["a", "b"].better.max() <= 0.5
+
+
+def test_items_that_lack_a_side_are_not_judged() -> None:
+    X = two_views(200)
+    X["c"] = X["a"][:, ::-1].copy()
+    present = {"b": np.arange(200) >= 20, "c": np.arange(200) < 150}
+    quality = pair_quality(X, present=present)
+    assert set(quality.judged) == {("a", "b"), ("a", "c"), ("b", "c")}
+    assert np.isnan(quality.probability("b")[:20]).all()
+    assert not np.isnan(quality.probability("a")).any()
+    assert len(quality.judged["b", "c"].rows) == 130
+
+
+def test_one_wrong_side_of_three_is_the_one_that_goes() -> None:
+    X, wrong, _ = shuffled()
+    X["c"] = two_views(600)["b"] @ np.linalg.qr(np.random.default_rng(3).normal(size=(30, 30)))[0].astype(np.float32)
+    data = PairData.check(X)
+    left = cleaned(data, pair_quality(X))
+    assert left.present["b"][wrong].mean() < 0.3
+    assert left.present["c"].mean() > 0.95
+    assert left.present["a"].mean() > 0.95
+
+
+def test_repair_puts_the_true_partner_back() -> None:
+    X, wrong, _ = shuffled()
+    data = PairData.check(X)
+    left = repaired(data, pair_quality(X))
+    truth = two_views(600)["b"]
+    right = (left.X["b"][:, 0] == truth[left.rows]).all(axis=1)
+    assert len(left) > 0.85 * 600
+    assert right.mean() > 0.95
+    assert right[wrong[left.rows]].mean() > 0.8
+
+
+def test_an_item_is_drawn_as_often_as_it_is_likely_right() -> None:
+    probability = np.array([0.0, 0.25, 1.0, np.nan] * 25)
+    sampler, rng = Likely(Uniform(batch_size=10), probability), np.random.default_rng(0)
+    seen = np.concatenate([b for _ in range(200) for b in sampler.batches(100, rng)])
+    share = np.bincount(seen % 4, minlength=4) / (25 * 200)
+    assert share == pytest.approx([0, 0.25, 1, 1], abs=0.03)
+
+
+@pytest.mark.parametrize("remedy", ["drop", "repair", "reweight"])
+def test_training_without_wrong_pairs_finds_more(remedy: str) -> None:
+    X, _, _ = shuffled(n=500, share=0.6)
+    test = two_views(200, seed=7)
+    options = {"dim": 16, "epochs": 15, "batch_size": 64, "head": "linear", "baselines": (), "lr": 5e-3}
+    valid = (test, None, None)
+    plain = fit_heads(X, valid=valid, **options)
+    robust = fit_heads(X, valid=valid, noisy_pairs=remedy, **options)
+    assert robust.valid_metrics["mrr"] > plain.valid_metrics["mrr"] + 0.02
+    assert robust.params["noisy_pairs"] == remedy
+    assert plain.pair_quality is None
+
+
+def test_verdicts_of_a_fit_stand_at_the_positions_of_the_users_data() -> None:
+    X, wrong, _ = shuffled()
+    fitted = fit_heads(X, dim=8, epochs=1, noisy_pairs="drop", baselines=(), valid=0.2)
+    p = fitted.pair_quality.probability("a")
+    assert p.shape == (600,)
+    judged = ~np.isnan(p)
+    assert judged.mean() == pytest.approx(0.8, abs=0.01)
+    assert roc_auc_score(~wrong[judged], p[judged]) > 0.95
+
+
+def test_the_audit_can_be_read(noisy: tuple[PairQuality, np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    quality, wrong, _ = noisy
+    names = {"b": [f"text {i}" for i in range(600)]}
+    rows = quality.table(names, ids=[f"item {i}" for i in range(600)])
+    assert len(rows) == 600
+    assert [r["probability"] for r in rows] == sorted(r["probability"] for r in rows)
+    worst = rows[0]
+    assert worst["verdict"] == "wrong"
+    assert wrong[int(worst["id"].split()[1])]
+    assert worst["b"].startswith("text")
+    assert worst["suggested b"] == f"text {worst['suggestion'].split()[1]}"
+    assert "% of the others' b fit its a better" in worst["reason"]
+    quality.to_csv(tmp_path / "audit.csv", names)
+    with (tmp_path / "audit.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 600
+    assert "of 600 pairs" in str(quality)
+
+
+def test_the_same_seed_gives_the_same_verdicts() -> None:
+    X, _, _ = shuffled(n=200)
+    one, other = pair_quality(X, random_state=3), pair_quality(X, random_state=3)
+    np.testing.assert_array_equal(one.probability("a"), other.probability("a"))
+
+
+def test_too_few_pairs_are_refused() -> None:
+    with pytest.raises(BadInput, match="at least 50"):
+        pair_quality(two_views(49))
+
+
+def test_data_that_is_all_wrong_is_not_trained_on() -> None:
+    rng = np.random.default_rng(0)
+    X = {m: rng.normal(size=(300, 8)).astype(np.float32) for m in "ab"}
+    found = pair_quality(X).wrong["a", "b"]
+    assert found.high == 1.0
+    assert found.value > 0.8
+
+
+@pytest.mark.parametrize("arguments", [{"folds": 1}, {"repeats": 0}])
+def test_impossible_arguments_are_refused(arguments: dict[str, int]) -> None:
+    with pytest.raises(BadInput):
+        pair_quality(two_views(60), **arguments)
+
+
+def test_an_unknown_remedy_is_refused() -> None:
+    with pytest.raises(BadInput, match="noisy_pairs"):
+        fit_heads(two_views(100), noisy_pairs="pray")
+
+
+def test_three_modalities_cannot_be_repaired() -> None:
+    X = two_views(100)
+    X["c"] = X["a"]
+    with pytest.raises(BadInput, match="two modalities"):
+        fit_heads(X, noisy_pairs="repair", valid=None)
