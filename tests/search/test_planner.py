@@ -48,7 +48,7 @@ def test_the_share_of_cells_becomes_a_number_of_them(probe, probes):
 
 def test_many_queries_look_at_a_share_of_the_cells_only_where_that_spares_enough_of_them():
     quarter = Settings(probe=0.25)
-    assert [chosen(queries=q, settings=quarter).probes for q in (1, 8, 9, 600, 700, 5000)] == [
+    assert [chosen(queries=q, settings=quarter).probes for q in (1, 8, 9, 700, 800, 5000)] == [
         250, 250, None, None, 250, 250,
     ]  # fmt: skip
     assert chosen(queries=3, packed=False, settings=quarter).probes is None

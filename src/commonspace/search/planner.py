@@ -54,8 +54,7 @@ class Settings:
         Vectors a query whose exact scores are computed.
     probe : float
         Share of the cells that a query looks at, 0 to 1; 1 looks at all, which is slower and misses least. Many
-        queries at once look at the same share in larger pieces, and miss a little more; or at all, where that is no
-        slower.
+        queries at once look at what lies around their cells, too, or at all where that is no slower.
     """
 
     shortlist: int = 100
@@ -135,9 +134,11 @@ def plan(
     probes = max(1, round(settings.probe * cells))
     shortlist = max(k, settings.shortlist)
     alone = packed and queries <= FEW
-    if not alone and (cells - probes) * queries < SPARED * cells:
-        probes = cells
     share = min(1.0, probes / cells)
+    if not alone:
+        share = 1 - (1 - share) ** (1 + _ROWS * cells / max(1, 2 * vectors))  # of the tiles, which touch several cells
+        if (1 - share) * queries < SPARED:
+            probes, share = cells, 1.0
     scanned, filtered = selected * share, selected < vectors
     exact = selected * (_READ + (queries > 1) * _PACK + (queries - 1) * _MULTIPLY + filtered * _COPY) * dim
     exact += queries * _PICK

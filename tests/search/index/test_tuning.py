@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 
 from commonspace.core.errors import BadInput
+from commonspace.core.registry import build
 from commonspace.core.vectors import unit
 from commonspace.search.exact import top_k
+from commonspace.search.index import tuning as module
+from commonspace.search.index.segment import Origin
+from commonspace.search.index.segment import build as build_segment
 from commonspace.search.index.tuning import PROBES, SHORTLISTS, tune_index
 
 
@@ -18,6 +22,13 @@ def world(n=4000, m=600, dim=24, seed=0):
 
 X, Q = world()
 CODES = [{"name": "leanvec", "dim": 8, "bits": 4}, {"name": "leanvec", "dim": 16, "bits": 4}, {"name": "scalar"}]
+
+
+@pytest.fixture(scope="module")
+def segment():
+    code = build("Code", {"name": "leanvec", "dim": 16, "bits": 4}).fit(X, Q)
+    nowhere = np.zeros(len(X), np.int32)
+    return build_segment(X, Origin(("",), nowhere, nowhere, np.empty((0, 2), np.int32)), code, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +49,6 @@ def test_the_recall_that_is_reported_comes_from_queries_without_a_part_in_the_ch
     """Their number is a third of all, and queries of another draw give about the same."""
     assert tuned.recall.n == 200
     assert tuned.recall.low <= tuned.recall.value <= tuned.recall.high
-    from commonspace.core.registry import build
-    from commonspace.search.index.segment import Origin
-    from commonspace.search.index.segment import build as build_segment
-
     code = build("Code", tuned.chosen.code).fit(X, Q)
     nowhere = np.zeros(len(X), np.int32)
     segment = build_segment(X, Origin(("",), nowhere, nowhere, np.empty((0, 2), np.int32)), code, progress=False)
@@ -53,6 +60,32 @@ def test_the_recall_that_is_reported_comes_from_queries_without_a_part_in_the_ch
     true = top_k(new, segment.vectors, 10)[0]
     recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, true, strict=True)])
     assert recall > tuned.recall.low - 0.03
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_of_queries_that_will_be_alone_the_recall_is_what_they_find_alone(segment, batch):
+    """Together they would look at all cells, because so few save nothing."""
+    true = top_k(Q[:100], segment.vectors, 10)[0]
+    probes = 1
+    alone = [segment.search(q[None], 10, shortlisted=30, probes=probes)[0][0] for q in Q[:100]]
+    want = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(alone, true, strict=True)])
+    got = module._recall(segment, Q[:100], true, 10, 30, 0.01, batch)
+    assert got.value == pytest.approx(want, abs=0.003)  # the two products round differently
+    assert module._recall(segment, Q[:100], true, 10, 30, 1.0, batch).value > got.value + 0.02
+
+
+def test_of_many_queries_the_recall_is_what_as_many_find_together(segment, monkeypatch):
+    sizes = []
+    search = type(segment).search
+    monkeypatch.setattr(
+        type(segment), "search", lambda self, Q, *a, **k: (sizes.append(len(Q)), search(self, Q, *a, **k))[1]
+    )
+    true = top_k(Q, segment.vectors, 10)[0]
+    assert module._recall(segment, Q, true, 10, 30, 0.25, 1500).n == len(Q)
+    assert module._recall(segment, Q, true, 10, 30, 0.25, 400).n == len(Q)
+    assert sizes == [1500, 400, 400]
+    probes = {t.probe for t in module._trials(segment, Q, true, 10, 0.0, 64)}
+    assert probes == {1.0}  # fewer cells would save so many nothing
 
 
 def test_a_limit_of_memory_is_kept():

@@ -98,7 +98,14 @@ class Segment:
         return int(self.coded.rows.nbytes + cells.starts.nbytes + cells.means.nbytes)
 
     def search(
-        self, queries: Floats, k: int, *, shortlisted: int, probes: int | None = None, keep: Mask | None = None
+        self,
+        queries: Floats,
+        k: int,
+        *,
+        shortlisted: int,
+        probes: int | None = None,
+        keep: Mask | None = None,
+        apart: bool = False,
     ) -> tuple[Ints, Floats]:
         """Return places of the k best vectors of each query, best first, and their exact scores.
 
@@ -114,6 +121,8 @@ class Segment:
             Cells to look at; all by default.
         keep : (n,) bool, optional
             Vectors that take part.
+        apart : bool
+            Whether each of many queries finds what it would find alone, and not more; see `shortlist`.
 
         Returns
         -------
@@ -122,7 +131,9 @@ class Segment:
         scores : (q, k) float32
             -inf where there are fewer.
         """
-        rows, _ = shortlist(self.coded, queries, max(k, shortlisted), probes=probes, keep=keep, least=k)
+        c = max(k, shortlisted)
+        least = None if apart else k
+        rows, _ = shortlist(self.coded, queries, c, probes=probes, keep=keep, least=least, apart=apart)
         return rerank(queries, self.vectors, rows, k)
 
     def save(self, folder: Path) -> None:

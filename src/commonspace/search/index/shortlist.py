@@ -2,9 +2,9 @@
 
     S = <expand(code), prepare(q)>          one product for a tile of rows and the queries that ask for it
 
-A few queries look into their cells one by one. Of many, each looks at tiles, which all have the same number of rows: at
-as many as its cells would fill, first at those that touch the cells whose means score best. Cells that lie next to each
-other are alike, and one large product costs less than several small ones.
+A few queries look into their cells one by one. Of many, each looks at all tiles, of the same number of rows, that touch
+its cells: one large product costs less than several small ones. Cells that lie next to each other are alike, so what it
+sees beside its cells is worth seeing.
 
 Nothing is sorted while rows pass by. A floor is set for each query beforehand, from the scores of a sample of rows, so
 that it is exceeded by some more rows than are wanted; one comparison per score then removes the rest. Queries for which
@@ -93,6 +93,7 @@ def shortlist(
     probes: int | None = None,
     keep: Mask | None = None,
     least: int | None = None,
+    apart: bool = False,
 ) -> tuple[Ints, Floats]:
     """Return the c best rows of each query by their codes, in no particular order.
 
@@ -105,12 +106,15 @@ def shortlist(
     c : int
         At least 1.
     probes : int, optional
-        Cells to look at, those whose means score best; all by default. Many queries look at tiles instead, at as many
-        as so many cells would fill, or at all where that is no dearer. A query gets no more rows than it looks at.
+        Cells to look at, those whose means score best; all by default. Many queries look at what lies around them,
+        too, or at all rows where that is no dearer. A query gets no more rows than it looks at.
     keep : (n,) bool, optional
         Rows that take part.
     least : int, optional
         Rows with which a query is content if no more exceed the floor that c or more should; c by default.
+    apart : bool
+        Whether even of many queries each gets rows of its own cells only, as it would if it were asked alone. That
+        saves no time.
 
     Returns
     -------
@@ -124,31 +128,36 @@ def shortlist(
     if len(queries) <= FEW and (bits := coded.code.packing) is not None:
         return _one_by_one(coded, queries, bits, c, probes, keep)
     wanted = c if least is None else min(c, least)
-    parts = [_together(coded, queries[at], c, probes, keep, wanted) for at in _slices(len(queries), _BATCH)]
+    parts = [_together(coded, queries[at], c, probes, keep, wanted, apart) for at in _slices(len(queries), _BATCH)]
     rows, scores = zip(*parts, strict=True)
     return np.concatenate(rows), np.concatenate(scores)
 
 
 def _together(
-    coded: Coded, queries: Floats, c: int, probes: int | None, keep: Mask | None, least: int
+    coded: Coded, queries: Floats, c: int, probes: int | None, keep: Mask | None, least: int, apart: bool
 ) -> tuple[Ints, Floats]:
     """Return the c best rows of each of many queries, or those that exceed its floor if they are `least` or more."""
     rows, scores = np.full((len(queries), c), -1, np.int64), np.full((len(queries), c), -np.inf, np.float32)
-    way, prepared = product(), by_blocks(coded.code.prepare, queries)
-    asked = _asked(coded.cells, queries, probes, keep)
-    if asked is None:
-        there = np.full(len(queries), len(coded) if keep is None else np.count_nonzero(keep))
-    else:
+    way, prepared, cells = product(), by_blocks(coded.code.prepare, queries), coded.cells
+    own = _probed(cells, queries, probes, keep) if apart else None
+    asked = None if apart else _asked(cells, queries, probes, keep)
+    if own is not None:
+        there = own @ _sizes(cells.starts, keep)
+    elif asked is not None:
         there = _sizes(_edges(len(coded)), keep) @ asked
+    else:
+        there = np.full(len(queries), len(coded) if keep is None else np.count_nonzero(keep))
     wanted = np.minimum(there, least)
     ask = np.flatnonzero(wanted)
     for more in (1, 8, np.inf):
         if len(ask) == 0:
             break
         floors = _floors(coded, way, prepared[ask], c * more, keep)
-        part = None if asked is None else asked[:, ask]
-        found = _collect(coded, way, prepared[ask], floors, part, keep)
-        rows[ask], scores[ask], count = _best(*found, len(ask), c)
+        query, row, score = _collect(coded, way, prepared[ask], floors, None if asked is None else asked[:, ask], keep)
+        if own is not None:
+            inside = own[ask[query], np.searchsorted(cells.starts, row, side="right") - 1]
+            query, row, score = query[inside], row[inside], score[inside]
+        rows[ask], scores[ask], count = _best(query, row, score, len(ask), c)
         ask = ask[count < wanted[ask]]
     return rows, scores
 
@@ -215,34 +224,25 @@ def _probed(cells: Cells, queries: Floats, probes: int | None, keep: Mask | None
     if probes is None or probes >= len(cells):
         return None
     scores = by_blocks(lambda part: part @ cells.means.T, queries)
-    if keep is not None:  # a cell without a row that takes part is no use to anybody
-        scores[:, _sizes(cells.starts, keep) == 0] = -np.inf
-    floor = -np.partition(-scores, probes - 1, axis=1)[:, probes - 1]
+    scores[:, _sizes(cells.starts, keep) == 0] = -np.inf  # a cell without a row that takes part is no use to anybody
+    floor = np.partition(scores, len(cells) - probes, axis=1)[:, len(cells) - probes]
     out: Mask = (scores >= floor[:, None]) & (scores > -np.inf)
     return out
 
 
 def _asked(cells: Cells, queries: Floats, probes: int | None, keep: Mask | None) -> Mask | None:
-    """Return which tiles are asked by which query, (tiles, q); None if all are asked by all.
-
-    A query asks for the share of the tiles that its cells are of all cells.
-    """
-    if probes is None or probes >= len(cells):
+    """Return which tiles are asked by which query, (tiles, q): those that touch its cells. None if all ask for all."""
+    if probes is None or (len(cells) - probes) * len(queries) < SPARED * len(cells):
         return None
-    edges = _edges(int(cells.starts[-1]))
-    tiles = len(edges) - 1
-    wanted = -(-probes * tiles // len(cells))
-    if (tiles - wanted) * len(queries) < SPARED * tiles:
+    probed = _probed(cells, queries, probes, keep)
+    if probed is None:
         return None
-    scores = by_blocks(lambda part: part @ cells.means.T, queries).T.copy()
-    scores[_sizes(cells.starts, keep) == 0] = -np.inf
+    edges, by_cell = _edges(int(cells.starts[-1])), probed.T.copy()
     first = np.searchsorted(cells.starts, edges[:-1], side="right") - 1
     behind = np.searchsorted(cells.starts, edges[1:], side="left")
-    best = np.stack([scores[i:j].max(axis=0) for i, j in zip(first, behind, strict=True)])
-    best[_sizes(edges, keep) == 0] = -np.inf
-    floor = np.partition(best, tiles - wanted, axis=0)[tiles - wanted]
-    out: Mask = (best >= floor) & (best > -np.inf)
-    return out
+    asked = np.stack([by_cell[i:j].any(axis=0) for i, j in zip(first, behind, strict=True)])
+    asked[_sizes(edges, keep) == 0] = False
+    return None if asked.size - np.count_nonzero(asked) < SPARED * len(asked) else asked
 
 
 def _floors(coded: Coded, way: Product, prepared: Floats, wanted: float, keep: Mask | None) -> Floats:

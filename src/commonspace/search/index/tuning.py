@@ -29,7 +29,7 @@ from commonspace.measure.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.index.segment import Origin, Segment, arrange, sample
 from commonspace.search.index.shortlist import Coded
-from commonspace.search.planner import Settings
+from commonspace.search.planner import FEW, SPARED, Settings
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -93,7 +93,7 @@ class Tuned:
     k : int
         Hits a query.
     batch : int
-        Queries asked at once when timing.
+        Queries asked at once when measuring.
     trials : list of Trial
         All settings, the fastest first; those that were not timed last.
     """
@@ -207,7 +207,7 @@ def tune_index(
     codes : sequence, optional
         What to try: names, mappings with arguments, or codes.
     batch : int
-        Queries asked at once when timing; 1 measures latency.
+        Queries asked at once when measuring; 1 measures latency.
     random_state : int
         Seed of the split and of k-means.
     progress : bool
@@ -231,7 +231,7 @@ def tune_index(
     order, cells = arrange(vectors, random_state=random_state, progress=progress)
     vectors = np.ascontiguousarray(vectors[order])
     true = {name: top_k(part, vectors, k)[0] for name, part in (("choose", choose), ("judge", judge))}
-    exact_ms = _milliseconds(lambda Q: top_k(Q, vectors, k, max_length=1.001), choose, batch)
+    exact_ms = _milliseconds(lambda Q: top_k(Q, vectors, k, max_length=1.001), _filled(choose, batch), batch)
     trials: list[tuple[Trial, Segment]] = []
     with bars.task("Measuring codes", total=len(specs)) if progress else bars.silent() as bar:
         for spec in specs:
@@ -245,7 +245,7 @@ def tune_index(
         raise BadInput(f"no code takes at most {memory:g} bytes a vector; the smallest are those of few dimensions")
     good = [(t, s) for t, s in trials if t.low >= target_recall]
     chosen, segment = min(good, key=lambda ts: ts[0].ms) if good else max(trials, key=lambda ts: ts[0].recall)
-    recall = _recall(segment, judge, true["judge"], k, chosen.shortlist, chosen.probe)
+    recall = _recall(segment, judge, true["judge"], k, chosen.shortlist, chosen.probe, batch)
     ranked = sorted((t for t, _ in trials), key=lambda t: (not np.isfinite(t.ms), t.ms, -t.recall))
     return Tuned(chosen, recall, exact_ms, target_recall, k, batch, ranked)
 
@@ -263,18 +263,19 @@ def _coded(code: Code, vectors: Floats, cells: Any) -> Segment:
 
 def _trials(segment: Segment, queries: Floats, true: Ints, k: int, target: float, batch: int) -> list[Trial]:
     """Return, for each share of cells, the shortest list that reaches the target, timed; or the longest."""
-    code = segment.coded.code
+    code, cells = segment.coded.code, len(segment.coded.cells)
     spec = {"name": name_of(code), **{a: v for a, v in code.get_params().items() if v is not None}}
     found = []
     for probe in PROBES:
-        if probe < 1 and len(segment.coded.cells) < 10:
-            break
+        if probe < 1 and (cells < 10 or (not _alone(segment, batch) and (1 - probe) * batch < SPARED)):
+            continue  # all cells would be looked at
         lists = [c for c in SHORTLISTS if c >= k]
         for c in lists:
-            r = _recall(segment, queries, true, k, c, probe)
+            r = _recall(segment, queries, true, k, c, probe, batch)
             trial = Trial(spec, code.bytes_per_vector, probe, c, r.value, r.low, r.high)
             if r.low >= target:
-                ms = _milliseconds(lambda Q: _search(segment, Q, k, c, probe), queries, batch)  # noqa: B023
+                asked = _filled(queries, batch)
+                ms = _milliseconds(lambda Q: _search(segment, Q, k, c, probe), asked, batch)  # noqa: B023
                 found.append(Trial(spec, code.bytes_per_vector, probe, c, r.value, r.low, r.high, ms))
                 break
         else:
@@ -283,14 +284,33 @@ def _trials(segment: Segment, queries: Floats, true: Ints, k: int, target: float
     return found
 
 
-def _search(segment: Segment, queries: Floats, k: int, shortlist: int, probe: float) -> Ints:
+def _alone(segment: Segment, batch: int) -> bool:
+    """Return whether so many queries at once are scanned one by one."""
+    return batch <= FEW and segment.coded.code.packing is not None
+
+
+def _filled(queries: Floats, least: int) -> Floats:
+    """Return at least so many queries, the first ones again where there are not as many."""
+    return queries if least <= len(queries) else queries[np.arange(least) % len(queries)]
+
+
+def _search(segment: Segment, queries: Floats, k: int, shortlist: int, probe: float, *, apart: bool = False) -> Ints:
     cells = len(segment.coded.cells)
     probes = max(1, round(probe * cells))
-    return segment.search(queries, k, shortlisted=shortlist, probes=None if probes >= cells else probes)[0]
+    probed = None if probes >= cells else probes
+    return segment.search(queries, k, shortlisted=shortlist, probes=probed, apart=apart)[0]
 
 
-def _recall(segment: Segment, queries: Floats, true: Ints, k: int, shortlist: int, probe: float) -> Estimate:
-    found = _search(segment, queries, k, shortlist, probe)
+def _recall(
+    segment: Segment, queries: Floats, true: Ints, k: int, shortlist: int, probe: float, batch: int
+) -> Estimate:
+    """Return the recall of queries asked as many at once as they will be: together they find more than alone."""
+    if probe == 1 or _alone(segment, batch):
+        found = _search(segment, queries, k, shortlist, probe, apart=True)
+    else:
+        asked = _filled(queries, -(-len(queries) // batch) * batch)
+        parts = [_search(segment, asked[i : i + batch], k, shortlist, probe) for i in range(0, len(asked), batch)]
+        found = np.concatenate(parts)[: len(queries)]
     share = (found[:, :, None] == true[:, None, :]).any(axis=2).sum(axis=1) / true.shape[1]
     return estimate(share, metric=f"recall@{k}", random_state=0)
 
