@@ -132,7 +132,8 @@ class Segment:
             -inf where there are fewer.
         """
         c = max(k, shortlisted)
-        rows, _ = shortlist(self.coded, queries, c, probes=probes, keep=keep, least=k, apart=apart)
+        least = None if apart else k
+        rows, _ = shortlist(self.coded, queries, c, probes=probes, keep=keep, least=least, apart=apart)
         return rerank(queries, self.vectors, rows, k)
 
     def save(self, folder: Path) -> None:
