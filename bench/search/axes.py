@@ -17,7 +17,8 @@ from bench.search.worker import Failed, Worker
 K = 10
 TARGETS = (0.90, 0.95, 0.99)
 LOOP = 200  # queries asked of an engine that has no batch
-SLOW = 20.0  # seconds after which a setting is not repeated, nor a slower one tried
+SLOW = 20.0  # seconds after which a slower setting is not tried
+LONG = 5.0  # seconds after which a setting is not repeated
 
 Team = dict[str, Worker]
 
@@ -52,7 +53,7 @@ def sweep(team: Team, Q: np.ndarray, truth: np.ndarray, *, repeats: int) -> dict
         for step in range(steps):
             for name, worker in rounds(team, 1):
                 settings = worker.variant.knobs()
-                if step >= given_up.get(name, len(settings)):
+                if step >= given_up.get(name, len(settings)) or max(seconds[name].get(step, [0.0])) > LONG:
                     continue
                 some = slice(None) if worker.variant.batch else slice(LOOP)
                 try:
@@ -89,8 +90,9 @@ def latency(
     for name, worker in rounds(team, repeats):
         if (setting := chosen[name]) is None:
             continue
+        some = Q[: max(20, int(LONG * setting["qps"]))]
         try:
-            times.setdefault(name, []).append(worker.call("single", Q=Q, k=K, knob=setting["knob"])[1])
+            times.setdefault(name, []).append(worker.call("single", Q=some, k=K, knob=setting["knob"])[1])
         except Failed as e:
             out(team, name, e)
     return {

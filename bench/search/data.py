@@ -183,7 +183,15 @@ def icons() -> Data:
 def like(real: Data, n: int, *, sample: int = 20_000) -> Data:
     """Return n synthetic rows with the spectrum, gap and hubness measured on real ones; see `synthetic`."""
 
-    model, shown = synthetic.fit(real.X, real.train, sample=sample, random_state=SEED)
+    def make() -> dict[str, np.ndarray]:
+        model, shown = synthetic.fit(real.X, real.train, sample=sample, random_state=SEED)
+        text = np.frombuffer(json.dumps(shown).encode(), np.uint8)
+        return {"shown": text, **{name: np.asarray(value) for name, value in vars(model).items()}}
+
+    # Fitted once for all sizes.
+    kept = _kept(f"like-v1-{real.folder.name}-{sample}", make)
+    shown = json.loads(kept.pop("shown").tobytes())
+    model = synthetic.Model(**{name: value if value.ndim else float(value) for name, value in kept.items()})
     X, Q = model.draw(n + TEST, TEST + TRAIN, random_state=SEED + 1)
     queries = {"cross-modal": Q[:TEST], "in-distribution": X[n:]}
     return Data(f"like-{real.name}", X[:n], queries, Q[TEST:], {"like": real.about, "seed": SEED + 1, **shown})

@@ -74,7 +74,7 @@ def growth(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw queries per second at recall 0.95 over the number of rows, one line an engine."""
     plt = _pyplot()
     figure, axes = plt.subplots(figsize=(9.5, 5.5), layout="constrained")
-    for i, system in enumerate(sorted({r["system"] for r in rows}, key=lambda s: s != OURS)):
+    for i, system in enumerate(sorted({r["system"] for r in rows}, key=lambda s: (s != OURS, s))):
         mine = sorted((r["n"], r["qps_at_0.95"]) for r in rows if r["system"] == system and r["qps_at_0.95"])
         axes.plot([n for n, _ in mine], [qps for _, qps in mine], label=system, **_style(i, system))
     axes.set(xlabel="rows", ylabel="queries per second at recall@10 = 0.95", xscale="log", yscale="log")

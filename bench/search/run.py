@@ -191,10 +191,15 @@ def grow(*, sizes: Sequence[int] = SIZES, only: Sequence[str] = (), threads: int
     rows: list[dict[str, Any]] = []
     for n in sizes:
         rows += measure(get("like", n), wanted=("speed",), only=only or GROWN, threads=threads, repeats=repeats)
-        _results.write("search-growth", goals=[], rows=rows, packages=["numpy", "faiss-cpu", "usearch"])
+        goals = ratios([r for r in rows if r["n"] == n])
+        _results.write("search-growth", goals=goals, rows=rows, packages=["numpy", "faiss-cpu", "usearch"])
     if plots.possible():
         plots.growth([r for r in rows if r["queries"] == "cross-modal"], _results.FOLDER / "search-growth.png")
-    show(rows)
+        for kind in dict.fromkeys(r["queries"] for r in rows):
+            largest = [r for r in rows if r["n"] == max(sizes) and r["queries"] == kind]
+            title = f"{largest[0]['data']}, {max(sizes):,} rows, {kind} queries, {threads} threads"
+            plots.curves(largest, _results.FOLDER / f"search-growth-{kind}.png", title)
+    show([r for r in rows if r["n"] == max(sizes)])
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
