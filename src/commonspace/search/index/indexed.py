@@ -10,14 +10,16 @@ segment and is compared exactly. So a search sees what the version holds, howeve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from commonspace.search.best import Gallery, enough_items
 from commonspace.search.exact import top_k
+from commonspace.search.index import graph
 from commonspace.search.index.segment import Segment
 from commonspace.search.planner import Plan, Settings, plan
 from commonspace.store.reading import Stretch
@@ -115,11 +117,16 @@ class Indexed:
         if selected == 0:
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         coded = part.segment.coded
-        chosen = plan(
-            vectors=len(part.rows), selected=selected, queries=len(queries), dim=part.segment.dim,
-            width=coded.code.prepare(queries[:1]).shape[1], cells=len(coded.cells), k=k, settings=self.settings,
-            packed=coded.code.packing is not None,
-        )  # fmt: skip
+        links = part.segment.graph
+        known: dict[str, Any] = {
+            "vectors": len(part.rows), "selected": selected, "queries": len(queries), "dim": part.segment.dim,
+            "width": coded.code.prepare(queries[:1]).shape[1], "cells": len(coded.cells), "k": k,
+            "settings": self.settings, "packed": coded.code.packing is not None,
+        }  # fmt: skip
+        chosen = plan(**known, degree=0 if links is None else links.links.shape[1])
+        if chosen.way == "graph" and not graph.worth(min(chosen.index_ms, chosen.exact_ms) - chosen.graph_ms):
+            chosen = plan(**known)
+            chosen = replace(chosen, why=f"{chosen.why}, until walking is worth being loaded")
         self.plans.append(chosen)
         places = None if keep is None else np.flatnonzero(keep)
         rows = part.rows if places is None else part.rows[places]
@@ -130,11 +137,25 @@ class Indexed:
             return rows[at], scores
 
         def by_index(vectors: int) -> tuple[Ints, Floats]:
-            places, scores = self._scan(part.segment, queries, vectors, chosen, keep, selected)
+            search = self._walk if chosen.way == "graph" and vectors <= chosen.beam else self._scan
+            places, scores = search(part.segment, queries, vectors, chosen, keep, selected)
             return np.where(places < 0, -1, part.rows[places]), scores
 
         ask = exactly if chosen.way == "exact" else by_index
         return enough_items(ask, k, rows) if part.bags else ask(k)
+
+    @classmethod
+    def _walk(
+        cls, segment: Segment, queries: Floats, k: int, chosen: Plan, keep: Mask | None, selected: int
+    ) -> tuple[Ints, Floats]:
+        """Return places and scores of the k best vectors; scans for queries near which the filter leaves few."""
+        wanted = max(k, chosen.beam * selected // (2 * len(segment)))
+        places, scores = segment.walk(queries, wanted, beam=chosen.beam, keep=keep)
+        short = np.flatnonzero((places >= 0).sum(axis=1) < min(wanted, selected))
+        places, scores = places[:, :k], scores[:, :k]
+        if len(short):
+            places[short], scores[short] = cls._scan(segment, queries[short], k, chosen, keep, selected)
+        return places, scores
 
     @staticmethod
     def _scan(
