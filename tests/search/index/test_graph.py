@@ -9,6 +9,7 @@ from tests.search.index.codes import Whole
 from commonspace.core.errors import Corrupt
 from commonspace.core.registry import build as make
 from commonspace.core.vectors import unit
+from commonspace.search import planner
 from commonspace.search.best import Gallery
 from commonspace.search.exact import top_k
 from commonspace.search.index import graph, indexed
@@ -123,25 +124,15 @@ def ask(made, queries=Q, k=K, mask=None, *, gone=(), settings=None):
     rows[list(gone)] = -1
     part = Part(made, rows, frozenset())
     fresh = Gallery("", np.empty(0, np.int64), np.empty((0, DIM), np.float32))
-    whole = Indexed("", [part], fresh, settings or Settings(beam=60))
+    whole = Indexed("", [part], fresh, settings or Settings(shortlist=60, beam=60))
     return whole.best(queries, k, mask)[0][:, :k], whole.plans[0]
 
 
 @pytest.fixture
 def _walks(monkeypatch):
     """Walk wherever there are links and the filter leaves enough."""
-    graph.load()
-    plan = indexed.plan
-
-    def walking(**given):
-        chosen = plan(**given)
-        dear = plan(**{**given, "vectors": 10**8, "selected": 10**8 * given["selected"] // given["vectors"]})
-        if dear.way != "graph":
-            return chosen
-        more = {"way": "graph", "beam": dear.beam, "shortlist": 60}
-        return type(chosen)(**{**vars(chosen), **more})
-
-    monkeypatch.setattr(indexed, "plan", walking)
+    assert graph.load()
+    monkeypatch.setattr(planner, "_WORTH", np.inf)
 
 
 @pytest.mark.usefixtures("_walks")

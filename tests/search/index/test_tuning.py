@@ -4,7 +4,7 @@ import pytest
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
 from commonspace.search.exact import top_k
-from commonspace.search.index.tuning import PROBES, SHORTLISTS, tune_index
+from commonspace.search.index.tuning import BEAMS, PROBES, SHORTLISTS, tune_index
 
 
 def world(n=4000, m=600, dim=24, seed=0):
@@ -85,3 +85,40 @@ def test_what_cannot_be_is_said(given, word):
         tune_index(X, Q, progress=False, **given)
     with pytest.raises(BadInput, match="60 queries"):
         tune_index(X, Q[:59], progress=False)
+
+
+# ---------------------------------------------------------------- walks
+
+
+@pytest.fixture(scope="module")
+def walked():
+    pytest.importorskip("numba")
+    return tune_index(X, Q, target_recall=0.9, codes=CODES, degree=16, progress=False)
+
+
+def test_each_packed_code_is_tried_with_walks_and_what_a_scan_by_it_needs_is_known(walked):
+    walks = [t for t in walked.trials if t.beam]
+    assert {t.name for t in walks} == {t.name for t in walked.trials}
+    assert {t.beam for t in walks} <= set(BEAMS)
+    for t in walks:
+        (scan,) = (s for s in walked.trials if s.name == t.name and not s.beam and s.probe == 1)
+        assert (t.probe, t.shortlist) == (1, scan.shortlist)
+        assert t.bytes_per_vector == scan.bytes_per_vector + 4 * 16
+        assert np.isfinite(t.ms) == (t.low >= 0.9)
+    assert any(np.isfinite(t.ms) for t in walks)
+
+
+def test_what_is_chosen_says_whether_to_walk(walked):
+    c = walked.chosen
+    assert (walked.settings.shortlist, walked.settings.probe, walked.settings.beam) == (c.shortlist, c.probe, c.beam)
+    assert walked.to_dict()["beam"] == c.beam
+    assert "beam" in str(walked)
+
+
+def test_links_count_as_memory():
+    pytest.importorskip("numba")
+    tuned = tune_index(X, Q, target_recall=0.5, memory=64 + 8, codes=CODES, degree=16, progress=False)
+    assert {t.bytes_per_vector for t in tuned.trials if t.beam} == {64 + 4, 64 + 8}
+    assert {t.bytes_per_vector for t in tuned.trials if not t.beam} == {4, 8, 24}
+    tuned = tune_index(X, Q, target_recall=0.5, memory=64, codes=CODES, degree=16, progress=False)
+    assert not any(t.beam for t in tuned.trials)

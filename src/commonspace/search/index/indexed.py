@@ -120,7 +120,7 @@ class Indexed:
         links = part.segment.graph
         known: dict[str, Any] = {
             "vectors": len(part.rows), "selected": selected, "queries": len(queries), "dim": part.segment.dim,
-            "width": coded.code.prepare(queries[:1]).shape[1], "cells": len(coded.cells), "k": k,
+            "width": part.segment.width, "cells": len(coded.cells), "k": k,
             "settings": self.settings, "packed": coded.code.packing is not None,
         }  # fmt: skip
         chosen = plan(**known, degree=0 if links is None else links.links.shape[1])

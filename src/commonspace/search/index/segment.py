@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -98,6 +99,11 @@ class Segment:
     def dim(self) -> int:
         """Dimension of the vectors."""
         return int(self.vectors.shape[1])
+
+    @cached_property
+    def width(self) -> int:
+        """Numbers in an expanded code."""
+        return int(self.coded.code.prepare(np.zeros((1, self.dim), np.float32)).shape[1])
 
     @property
     def bytes_in_memory(self) -> int:

@@ -52,7 +52,7 @@ class Trial:
     code : dict
         Name and arguments of the code.
     bytes_per_vector : int
-        Size of a code.
+        Size of a code, and of a vector's links where they are walked.
     probe : float
         Share of the cells that a query looks at.
     shortlist : int
