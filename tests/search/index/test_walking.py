@@ -125,10 +125,14 @@ def test_links_are_turned_the_best_ranked_first():
     assert out.tolist() == [[1, -1], [0, 2], [1, 0]]
 
 
-def test_the_best_row_of_a_query_is_paired_with_its_others():
+def test_the_best_rows_of_a_query_are_paired_with_its_others():
+    tops = np.array([[0, 1, 2], [0, 2, 3], [4, -1, -1]], np.int32)
     out = np.empty((5, 2), np.int32)
-    walking.asked_together(np.array([[0, 1, 2], [0, 2, 3], [4, -1, -1]], np.int32), out)
+    walking.asked_together(tops, 1, out)
     assert out.tolist() == [[1, 2], [0, -1], [0, -1], [0, -1], [-1, -1]]  # no room for 0 -> 3
+    out = np.empty((5, 4), np.int32)
+    walking.asked_together(tops, 2, out)
+    assert out.tolist() == [[1, 2, 3, -1], [0, 2, -1, -1], [0, 1, 3, -1], [0, 2, -1, -1], [-1] * 4]
 
 
 def test_links_are_joined_once_each_as_far_as_there_is_room():

@@ -5,7 +5,7 @@
 
 Links of row v, nearest first: u is kept unless some link w is nearer to it, alpha |u - w|^2 <= |u - v|^2. So a row
 leads into every direction, and not ten times into the same one. Half of the links are chosen among the nearest rows,
-which the index itself finds; the other half among rows that answered a typical query together, its best row with each
+which the index itself finds; the other half among rows that answered a typical query together, its best few with each
 of its others. Those are what queries of another kind than the rows need: what answers a word lies scattered, and no
 path of similar rows joins it. Every choice is repeated with the rows that chose v added. At last a row to which fewer
 than four others lead is linked to by rows that it links to: one in 500 would be found by no walk otherwise, often one
@@ -45,11 +45,13 @@ Find = Callable[[Floats, int, int, int | None], Ints]  # queries, k, shortlist, 
 
 DEGREE = 64  # links of a row, at most; half of them to its neighbours, half from queries
 LEAST = 10_000  # rows below which a scan is as fast
-_NEAR = 64  # nearest rows among which links are chosen
+_NEAR = 96  # nearest rows among which links are chosen
+_MORE = 64  # rows beyond these whose true distance is looked at
 _ASKED = 10_000  # typical queries from which links are learned
 _TOP = 100  # best rows of each
-_PAIRS = 128  # rows that a row was asked together with, at most
-_ALPHA = 1.2
+_BEST = 4  # of these, each is paired with all others
+_PAIRS = 256  # rows that a row is paired with, at most
+_ALPHA = {"near": 1.1, "asked": 1.2}
 _FEWEST = 8  # links of a row, even if pruning leaves fewer: rows that are all the same would lead nowhere
 _LEADING = 4  # rows that lead to a row, at least
 _SCANNED = 150_000  # rows compared with each row to find its nearest
@@ -246,23 +248,23 @@ def link(
     near = np.empty((n, min(n, _NEAR + 1)), np.int32)
     with show("Finding neighbours", n) as bar:
         for i in range(0, n, _BLOCK):
-            near[i : i + _BLOCK] = find(vectors[i : i + _BLOCK], near.shape[1], 2 * _NEAR, probes)
+            near[i : i + _BLOCK] = find(vectors[i : i + _BLOCK], near.shape[1], _NEAR + _MORE, probes)
             bar.advance(len(vectors[i : i + _BLOCK]))
     with show("Linking vectors", (2 if few else 4) * n) as bar:
-        links = _chosen(vectors, near, own, bar)
+        links = _chosen(vectors, near, own, _ALPHA["near"], _FEWEST, bar)
         if not few and queries is not None:
             tops = find(np.ascontiguousarray(queries[-_ASKED:], np.float32), min(n, _TOP), 2 * _TOP, None)
             pairs = np.empty((n, _PAIRS), np.int32)
-            _loaded.module().asked_together(tops.astype(np.int32), pairs)
+            _loaded.module().asked_together(tops.astype(np.int32), _BEST, pairs)
             all_links = np.full((n, degree), -1, np.int32)
             all_links[:, :own] = links
-            _loaded.module().join(_chosen(vectors, pairs, degree - own, bar, fewest=0), all_links)
+            _loaded.module().join(_chosen(vectors, pairs, degree - own, _ALPHA["asked"], 0, bar), all_links)
             links = all_links
         _loaded.module().adopt(links, min(_LEADING, degree))
     return Graph(links, _entries(coded, vectors))
 
 
-def _chosen(vectors: Floats, candidates: Links, degree: int, bar: Any, *, fewest: int = _FEWEST) -> Links:
+def _chosen(vectors: Floats, candidates: Links, degree: int, alpha: float, fewest: int, bar: Any) -> Links:
     """Return links chosen among candidates, then among these and the rows that have chosen a row."""
     walking = _loaded.module()
     fewest = min(fewest, degree)
@@ -275,7 +277,7 @@ def _chosen(vectors: Floats, candidates: Links, degree: int, bar: Any, *, fewest
             given = np.concatenate([links, back], axis=1)
 
         def work(at: slice, given: Links = given) -> None:
-            walking.prune(vectors, at.start, given[at], _ALPHA, fewest, links[at])
+            walking.prune(vectors, at.start, given[at], alpha, fewest, links[at])
             bar.advance(len(given[at]))
 
         each(work, [slice(i, i + _BLOCK) for i in range(0, len(vectors), _BLOCK)], threads())

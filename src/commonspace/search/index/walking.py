@@ -220,9 +220,11 @@ def walk(codes: Bytes, heavy: int, links: Links, entries: Links, queries: Signed
                 _fetch(codes, near * width)
                 _fetch(codes, near * width + width - 1)
             lowest = at + 1
+            for j in range(count):  # apart from what follows: its branches would keep scores from being made ahead
+                fresh[j] = (np.int64(-_score(codes, fresh[j], queries, q, heavy)) << 32) | (fresh[j] << 1)
             for j in range(count):
-                near = fresh[j]
-                key = (np.int64(-_score(codes, near, queries, q, heavy)) << 32) | (near << 1)
+                key = fresh[j]
+                near = (key & 0xFFFFFFFF) >> 1
                 if size < beam:
                     place = size
                     size += 1
@@ -320,25 +322,27 @@ def turned(links: Links, out: Links) -> None:
                 size[near] += 1
 
 
-@_compiled(_read(types.int32, 2), types.Array(types.int32, 2, "C"))
-def asked_together(tops: Links, out: Links) -> None:
-    """Fill `out` (n, c) with pairs of rows that answer a query: its best row, and each of its others, both ways.
+@_compiled(_read(types.int32, 2), types.int64, types.Array(types.int32, 2, "C"))
+def asked_together(tops: Links, best: int, out: Links) -> None:
+    """Fill `out` (n, c) with pairs of rows that answer a query: its best few, each with all its others, both ways.
 
-    `tops` (m, t) are the best rows of each query, best first.
+    `tops` (m, t) are the best rows of each query, best first. Where there is no room for all pairs of a row, those with
+    the very best of queries come first.
     """
     size = np.zeros(len(out), np.int64)
     out[:] = -1
-    for q in range(len(tops)):
-        for j in range(1, tops.shape[1]):
-            if tops[q, 0] < 0 or tops[q, j] < 0:
-                break
-            for row, near in ((tops[q, 0], tops[q, j]), (tops[q, j], tops[q, 0])):
-                known = size[row] == out.shape[1]
-                for s in range(size[row]):
-                    known = known or out[row, s] == near
-                if not known:
-                    out[row, size[row]] = near
-                    size[row] += 1
+    for i in range(min(best, tops.shape[1])):
+        for q in range(len(tops)):
+            for j in range(tops.shape[1]):
+                if tops[q, i] < 0 or tops[q, j] < 0:
+                    break
+                for row, near in ((tops[q, i], tops[q, j]), (tops[q, j], tops[q, i])):
+                    known = row == near or size[row] == out.shape[1]
+                    for s in range(size[row]):
+                        known = known or out[row, s] == near
+                    if not known:
+                        out[row, size[row]] = near
+                        size[row] += 1
 
 
 @_compiled(_read(types.int32, 2), types.Array(types.int32, 2, "C"))
