@@ -52,3 +52,13 @@ def two_views(n: int = 400, seed: int = 0, noise: float = 0.05) -> dict[str, np.
     a = np.tanh(hidden @ glasses.normal(size=(8, 24)) / 3) + noise * rng.normal(size=(n, 24))
     b = hidden @ glasses.normal(size=(8, 30)) + noise * rng.normal(size=(n, 30))
     return {"a": a.astype(np.float32), "b": b.astype(np.float32)}
+
+
+def shuffled(n: int = 600, share: float = 0.3, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Two views with a share of partners dealt out anew: X, which pairs are wrong, whose partner each got."""
+    X = two_views(n, seed=seed)
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(n)[: int(share * n)]
+    order = np.arange(n)
+    order[chosen] = np.roll(chosen, 1)
+    return {"a": X["a"], "b": X["b"][order]}, order != np.arange(n), order

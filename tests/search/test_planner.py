@@ -56,3 +56,51 @@ def test_many_queries_look_at_a_share_of_the_cells_only_where_that_spares_enough
 
 def test_a_plan_is_plain_data():
     assert json.loads(json.dumps(chosen().to_dict()))["way"] == "index"
+
+
+# ---------------------------------------------------------------- walks
+
+
+def test_single_queries_of_many_vectors_walk_where_there_are_links():
+    assert chosen(degree=64).way == "graph"
+    assert chosen(degree=0).way == "index"
+    assert chosen(degree=64, settings=Settings(beam=0)).way == "index"
+    assert chosen(degree=64, vectors=1000).way == "exact"
+
+
+def test_a_walk_is_taken_only_where_it_is_much_cheaper_for_it_misses_more():
+    seen = set()
+    for n in (3000, 30_000, 1_000_000):
+        for q in (1, 8, 100, 3000):
+            for beam in (20, 256, 2000):
+                p = chosen(vectors=n, queries=q, degree=64, settings=Settings(beam=beam))
+                assert (p.way == "graph") == (p.graph_ms < 0.7 * min(p.exact_ms, p.index_ms))
+                seen.add(p.way)
+    assert seen == {"graph", "index", "exact"}
+
+
+def test_behind_a_filter_the_beam_is_as_much_longer_as_fewer_rows_are_left():
+    n = INDEX["vectors"]
+    plans = {share: chosen(selected=int(share * n), degree=64) for share in (1.0, 0.5, 0.3, 0.29, 0.01)}
+    assert [p.way for p in plans.values()][:3] == ["graph"] * 3
+    assert [p.beam for p in plans.values()][:3] == [256, 512, 854]
+    assert not {plans[0.29].way, plans[0.01].way} & {"graph"}
+    assert chosen(degree=64, k=700).beam == 700
+
+
+def test_the_estimate_of_a_walk_grows_with_its_work_and_little_with_the_vectors():
+    def cost(**given):
+        return chosen(**{"degree": 64, **given}).graph_ms
+
+    for word, values in {"queries": (1, 20, 300), "degree": (16, 64), "dim": (100, 900), "cells": (10, 1000)}.items():
+        costs = [cost(**{word: v}) for v in values]
+        assert costs == sorted(costs)
+        assert costs[0] < costs[-1]
+    assert cost(settings=Settings(beam=50)) < cost(settings=Settings(beam=100))
+    assert cost(vectors=10_000_000) == cost(vectors=1_000_000)
+
+
+def test_a_plan_with_a_walk_is_plain_data_and_what_it_falls_back_to_is_in_it():
+    found = json.loads(json.dumps(chosen(degree=64, settings=Settings(shortlist=70, probe=0.25)).to_dict()))
+    assert (found["way"], found["beam"], found["shortlist"], found["probes"]) == ("graph", 256, 70, 250)
+    assert json.loads(json.dumps(chosen().to_dict()))["graph_ms"] is None

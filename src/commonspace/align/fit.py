@@ -20,9 +20,10 @@ from torch import Tensor
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
-from commonspace.align.noisy_pairs import PairQuality, remedied
+from commonspace.align.noisy_pairs import PairQuality
 from commonspace.align.objectives.matryoshka import nested_sizes
 from commonspace.align.recipe import Recipe, get_recipe
+from commonspace.align.remedies import remedied
 from commonspace.align.trainer import Trainer
 from commonspace.align.validation import prefix_figures, retrieval_figures, subsample
 from commonspace.core.blocks import Block
@@ -140,9 +141,8 @@ def fit_heads(
     sampler : str, mapping or sampler
         Who meets in a batch.
     noisy_pairs : {None, "drop", "repair", "reweight"}
-        Judge the training pairs first (see `pair_quality`), and leave out those that are likely wrong; give them the
-        partner that fits clearly best, where there is one; or show each as often as it is likely right. The verdicts
-        are in the result's `pair_quality`. The validation part stays as it is.
+        Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that fits
+        clearly best, where there is one; or show each as often as it is likely right. Validation stays as it is.
     dim : int
         Dimension of the space (of each member's).
     members : int
@@ -198,9 +198,8 @@ def fit_heads(
     quality, who_meets = None, sampler
     if noisy_pairs is not None:
         who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
-        where = training.rows
-        training, who_meets, found = remedied(training, who_meets, noisy_pairs, generator(seed))
-        quality = found.placed(where, len(next(iter(X.values()))))
+        left, who_meets, found = remedied(training, who_meets, noisy_pairs, generator(seed))
+        training, quality = left, found.placed(training.rows, len(next(iter(X.values()))))
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with _seeded(int(rng.integers(2**31)), target), _precision(precision):
         trainer = Trainer(

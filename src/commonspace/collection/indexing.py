@@ -77,6 +77,7 @@ class Indexing(Opened):
         *,
         code: str | Mapping[str, Any] | Code | None = None,
         cells: int | None = None,
+        degree: int | None = None,
         queries: Any = None,
         workload: Iterable[str | None] | None = None,
         rebuild: bool = False,
@@ -98,8 +99,12 @@ class Indexing(Opened):
             default that of the index there is, or LeanVec with half the dimensions in 4 bits.
         cells : int, optional
             Groups of similar vectors; the square root of their number by default.
+        degree : int, optional
+            Links of a vector to others, 4 bytes each, over which single queries walk instead of scanning all codes; 0
+            for none. They need Numba (``pip install 'commonspace[fast]'``) and a code of 4 or 8 bits. By default as in
+            the index there is, or 64 for vectors enough that a walk is faster.
         queries : (m, dim) array, optional
-            Typical queries, as vectors of the space; a code may learn from them. By default 10,000 vectors of the
+            Typical queries, as vectors of the space; codes and links learn from them. By default 10,000 vectors of the
             other modalities and those the space was trained with.
         workload : iterable of str or None, optional
             Filters as they were asked, with their repetitions (None for a search without one): what the same ones
@@ -133,7 +138,7 @@ class Indexing(Opened):
         columns = [c for c in self._catalogue.columns(self._space_id) if modality in (None, c.modality)]
         options: dict[str, Any] = {"cells": cells, "random_state": random_state, "progress": progress}
         return [
-            self._build(now, column, code, queries, filters, rebuild, options)
+            self._build(now, column, code, degree, queries, filters, rebuild, options)
             for column in columns
             if column.name in now.schema.names
         ]
@@ -173,6 +178,7 @@ class Indexing(Opened):
                     {
                         "modality": column.modality, "segment": entry, "code": name_of(segment.coded.code),
                         "bytes_per_vector": segment.coded.code.bytes_per_vector, "cells": len(segment.coded.cells),
+                        "degree": _degree(segment),
                         "vectors": len(segment), "live": part.live,
                         "bytes_in_memory": segment.bytes_in_memory, "tuned": self._tuned(column),
                     }
@@ -215,7 +221,9 @@ class Indexing(Opened):
     def _settings(self, column: VectorColumn) -> Settings:
         """Return what tuning has chosen, or settings that miss next to nothing."""
         tuned = self._tuned(column)
-        return Settings() if tuned is None else Settings(shortlist=tuned["shortlist"], probe=tuned["probe"])
+        if tuned is None:
+            return Settings()
+        return Settings(shortlist=tuned["shortlist"], probe=tuned["probe"], beam=tuned.get("beam", 0))
 
     def _tuned(self, column: VectorColumn) -> dict[str, Any] | None:
         rows = self._catalogue.rows("settings", '"column" = ?', (column.name,))
@@ -249,12 +257,13 @@ class Indexing(Opened):
         now: Snapshot,
         column: VectorColumn,
         code: Any,
+        degree: int | None,
         queries: Any,
         workload: Mapping[str, int] | None,
         rebuild: bool,
         options: Mapping[str, Any],
     ) -> Built:
-        from commonspace.search.index import merging
+        from commonspace.search.index import graph, merging
         from commonspace.search.index.segment import build
         from commonspace.search.index.tuning import default_code
 
@@ -265,6 +274,8 @@ class Indexing(Opened):
         changed = code is not None and any(not _same_code(part.segment.coded.code, code) for _, part in parts)
         moved = workload is not None and any(entry.about.get("workload", {}) != workload for entry in entries)
         workload = self._workload(column) if workload is None else workload
+        if degree is not None and graph.available():
+            changed = changed or any(_degree(part.segment) != degree for _, part in parts)
         chosen: list[int] | None = list(range(len(parts)))
         if not (rebuild or changed or moved or not parts):
             chosen = merging.to_merge([len(part.segment) for _, part in parts], live, fresh)
@@ -277,15 +288,18 @@ class Indexing(Opened):
         known = entries[-1].about["code"] if entries else default_code(column.dim)
         spec = known if code is None else code
         fitted: Code = make("Code", spec)
-        fitted.fit(vectors, self._typical(now, column, queries))
+        asked = self._typical(now, column, queries)
+        fitted.fit(vectors, asked)
+        degree = entries[-1].about.get("degree") if degree is None and entries else degree
+        linked = graph.usual(len(vectors)) if degree is None else degree
 
         leaves = leaves_of(now, rows, workload)
 
         def write(folder: Path) -> Segment:
-            return build(vectors, origin, fitted, folder=folder, leaves=leaves, **options)
+            return build(vectors, origin, fitted, folder=folder, leaves=leaves, degree=linked, queries=asked, **options)
 
         about = {
-            "code": {"name": name_of(fitted), **fitted.get_params()}, "vectors": len(vectors),
+            "code": {"name": name_of(fitted), **fitted.get_params()}, "vectors": len(vectors), "degree": degree,
             "files": list(origin.files), "workload": dict(workload),
         }  # fmt: skip
         if moved and (tuned := self._tuned(column)) is not None:
@@ -353,6 +367,10 @@ class Indexing(Opened):
 def _covered(parts: Iterable[Part]) -> set[str]:
     """Return the files whose vectors segments have."""
     return {name for part in parts for name in part.files}
+
+
+def _degree(segment: Segment) -> int:
+    return 0 if segment.graph is None else int(segment.graph.links.shape[1])
 
 
 def _same_code(code: Code, spec: Any) -> bool:

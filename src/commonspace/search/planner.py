@@ -5,14 +5,17 @@
                      or only the selected ones, where they lie or copied together:
                      q n_s look dim                                                  for few queries
                      n_s (copy dim + q (product dim + score))                        for many
+    graph            walk from row to similar row, then re-rank the beam:
+                     q (cells enter + b degree follow + b^2 insert + b rerank dim),  b = beam / share selected
     index            scan the codes of the probed cells, those that the filter leaves, then re-rank the shortlist:
                      q (one + n_p scan r)                                                         for few queries
                      start  +  n_s expand r  +  q n_p (short r + select)  +  tiles tile  +  q c hit   for many
                      + q c rerank dim
 
 n_s vectors are selected, n_p of them lie in probed cells, q queries share the filter. The filter has been evaluated in
-the store before a plan is made, so n_s is a count and not a guess. Both ways return the same scores; exact search never
-misses anything, so it is taken whenever it is not dearer, and always for few vectors.
+the store before a plan is made, so n_s is a count and not a guess. All ways return the same scores. Exact search never
+misses anything, so it is taken whenever it is not dearer, and always for few vectors; a scan misses less than a walk,
+so a walk is taken where it is much cheaper, and never where a filter leaves few of the rows that it leads over.
 """
 
 from __future__ import annotations
@@ -50,6 +53,12 @@ _RERANK = 0.2  # a number of a full vector of the shortlist, read and multiplied
 _TILE = 260_000.0  # a tile multiplied with its own queries
 _ROWS = 1024  # rows of a tile
 _SAMPLE = 8192  # codes from which floors are guessed
+_CALL = 50_000.0  # a call of the compiled walk, and what Python does around it
+_ENTER = 15.0  # a row from which a walk may begin
+_FOLLOW = 6.0  # a link, of which half are followed to a row not seen before
+_INSERT = 0.3  # a row moved to make room in the beam
+_WORTH = 0.7  # of the time of a scan, that a walk may take at most
+_LEAVES = 0.3  # share of the vectors that a filter must leave for a walk
 
 
 @dataclass(frozen=True)
@@ -63,10 +72,13 @@ class Settings:
     probe : float
         Share of the cells that a query looks at, 0 to 1; 1 looks at all, which is slower and misses least. Many
         queries at once look at what lies around their cells, too, or at all where that is no slower.
+    beam : int
+        Vectors a query that a walk over the graph keeps and re-ranks; 0 never walks.
     """
 
     shortlist: int = 100
     probe: float = 1.0
+    beam: int = 256
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ class Plan:
 
     Parameters
     ----------
-    way : {"exact", "index"}
+    way : {"exact", "index", "graph"}
         What is done.
     why : str
         In words.
@@ -85,12 +97,14 @@ class Plan:
         Vectors that the filter leaves; all of them without one.
     queries : int
         Queries that share the plan.
-    exact_ms, index_ms : float
-        Estimated milliseconds of either way on one core; the index's is infinite where there is none.
+    exact_ms, index_ms, graph_ms : float
+        Estimated milliseconds of each way; infinite where there is none.
     probes : int or None
         Cells that a query looks at, for "index"; None for all.
     shortlist : int
         Vectors a query that are re-ranked, for "index".
+    beam : int
+        Vectors a query that are kept while walking, for "graph"; those that the filter leaves are re-ranked.
     """
 
     way: str
@@ -100,12 +114,14 @@ class Plan:
     queries: int
     exact_ms: float = 0.0
     index_ms: float = math.inf
+    graph_ms: float = math.inf
     probes: int | None = None
     shortlist: int = 0
+    beam: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data; None stands for the time of an index that is not there, because JSON has no infinity."""
-        return {**asdict(self), "index_ms": self.index_ms if math.isfinite(self.index_ms) else None}
+        """Return plain data; None stands for the time of a way that is not there, because JSON has no infinity."""
+        return {name: None if value == math.inf else value for name, value in asdict(self).items()}
 
 
 def plan(
@@ -119,6 +135,7 @@ def plan(
     k: int,
     settings: Settings,
     packed: bool = True,
+    degree: int = 0,
 ) -> Plan:
     """Return how to search a segment.
 
@@ -138,6 +155,8 @@ def plan(
         What was chosen for the index.
     packed : bool
         Whether codes can be scanned without making them ready; see `Code.packing`.
+    degree : int
+        Links of a row; 0 where there are none or they cannot be walked.
     """
     probes = max(1, round(settings.probe * cells))
     shortlist = max(k, settings.shortlist)
@@ -158,19 +177,23 @@ def plan(
         index += _START + (selected + sample) * width * _EXPAND + filtered * selected * _FETCH
         index += queries * ((scanned + sample) * (width * _SHORT + _SELECT) + min(shortlist, selected) * _HIT)
         index += (share < 1) * vectors / _ROWS * _TILE
+    beam = math.ceil(max(k, settings.beam) * vectors / max(1, selected))
+    graph = _walk(queries, cells, degree, beam, settings, dim) if degree and settings.beam else math.inf
+    if selected < _LEAVES * vectors:
+        graph = math.inf
     common: dict[str, Any] = {
         "vectors": vectors, "selected": selected, "queries": queries,
-        "exact_ms": exact / 1e6, "index_ms": index / 1e6,
+        "exact_ms": exact / 1e6, "index_ms": index / 1e6, "graph_ms": graph / 1e6,
     }  # fmt: skip
     if selected <= shortlist:
         return Plan("exact", "no more vectors are selected than would be re-ranked", **common)
+    scan: dict[str, Any] = {"probes": None if probes >= cells else probes, "shortlist": shortlist}
+    if graph < _WORTH * min(exact, index):
+        return Plan("graph", "links lead to the best past nearly all others", **common, **scan, beam=beam)
     if exact <= index:
         few = "so few vectors are selected that" if filtered else "without a filter,"
         return Plan("exact", f"{few} comparing all of them is no dearer", **common)
-    return Plan(
-        "index", "the codes are cheaper to scan than the vectors", **common,
-        probes=None if probes >= cells else probes, shortlist=shortlist,
-    )  # fmt: skip
+    return Plan("index", "the codes are cheaper to scan than the vectors", **common, **scan)
 
 
 def _exact(vectors: int, selected: int, queries: int, dim: int) -> float:
@@ -180,3 +203,9 @@ def _exact(vectors: int, selected: int, queries: int, dim: int) -> float:
     if queries <= FEW:
         return queries * (_PICK + selected * _LOOK * dim)
     return selected * (_COPY * dim + queries * (_PRODUCT * dim + _SCORE)) + queries * _PICK
+
+
+def _walk(queries: int, cells: int, degree: int, beam: int, settings: Settings, dim: int) -> float:
+    """Return the nanoseconds of walks."""
+    one = cells * _ENTER + beam * (degree * _FOLLOW + beam * _INSERT)
+    return _CALL + queries * (one + settings.beam * dim * _RERANK)

@@ -8,7 +8,7 @@ from commonspace.search.exact import top_k
 from commonspace.search.index import tuning as module
 from commonspace.search.index.segment import Origin
 from commonspace.search.index.segment import build as build_segment
-from commonspace.search.index.tuning import PROBES, SHORTLISTS, tune_index
+from commonspace.search.index.tuning import BEAMS, PROBES, SHORTLISTS, Trial, tune_index
 
 
 def world(n=4000, m=600, dim=24, seed=0):
@@ -62,6 +62,11 @@ def test_the_recall_that_is_reported_comes_from_queries_without_a_part_in_the_ch
     assert recall > tuned.recall.low - 0.03
 
 
+def asked(probe):
+    """A way that looks at a share of the cells."""
+    return Trial({"name": "leanvec"}, 1, probe, 30, 0, 0, 0)
+
+
 @pytest.mark.parametrize("batch", [1, 8])
 def test_of_queries_that_will_be_alone_the_recall_is_what_they_find_alone(segment, batch):
     """Together they would look at all cells, because so few save nothing."""
@@ -69,9 +74,9 @@ def test_of_queries_that_will_be_alone_the_recall_is_what_they_find_alone(segmen
     probes = 1
     alone = [segment.search(q[None], 10, shortlisted=30, probes=probes)[0][0] for q in Q[:100]]
     want = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(alone, true, strict=True)])
-    got = module._recall(segment, Q[:100], true, 10, 30, 0.01, batch)
+    got = module._recall(segment, Q[:100], true, 10, batch, asked(0.01))
     assert got.value == pytest.approx(want, abs=0.003)  # the two products round differently
-    assert module._recall(segment, Q[:100], true, 10, 30, 1.0, batch).value > got.value + 0.02
+    assert module._recall(segment, Q[:100], true, 10, batch, asked(1.0)).value > got.value + 0.02
 
 
 def test_of_many_queries_the_recall_is_what_as_many_find_together(segment, monkeypatch):
@@ -81,8 +86,8 @@ def test_of_many_queries_the_recall_is_what_as_many_find_together(segment, monke
         type(segment), "search", lambda self, Q, *a, **k: (sizes.append(len(Q)), search(self, Q, *a, **k))[1]
     )
     true = top_k(Q, segment.vectors, 10)[0]
-    assert module._recall(segment, Q, true, 10, 30, 0.25, 1500).n == len(Q)
-    assert module._recall(segment, Q, true, 10, 30, 0.25, 400).n == len(Q)
+    assert module._recall(segment, Q, true, 10, 1500, asked(0.25)).n == len(Q)
+    assert module._recall(segment, Q, true, 10, 400, asked(0.25)).n == len(Q)
     assert sizes == [1500, 400, 400]
     probes = {t.probe for t in module._trials(segment, Q, true, 10, 0.0, 64)}
     assert probes == {1.0}  # fewer cells would save so many nothing
@@ -118,3 +123,40 @@ def test_what_cannot_be_is_said(given, word):
         tune_index(X, Q, progress=False, **given)
     with pytest.raises(BadInput, match="60 queries"):
         tune_index(X, Q[:59], progress=False)
+
+
+# ---------------------------------------------------------------- walks
+
+
+@pytest.fixture(scope="module")
+def walked():
+    pytest.importorskip("numba")
+    return tune_index(X, Q, target_recall=0.9, codes=CODES, degree=16, progress=False)
+
+
+def test_each_packed_code_is_tried_with_walks_and_what_a_scan_by_it_needs_is_known(walked):
+    walks = [t for t in walked.trials if t.beam]
+    assert {t.name for t in walks} == {t.name for t in walked.trials}
+    assert {t.beam for t in walks} <= set(BEAMS)
+    for t in walks:
+        (scan,) = (s for s in walked.trials if s.name == t.name and not s.beam and s.probe == 1)
+        assert (t.probe, t.shortlist) == (1, scan.shortlist)
+        assert t.bytes_per_vector == scan.bytes_per_vector + 4 * 16
+        assert np.isfinite(t.ms) == (t.low >= 0.9)
+    assert any(np.isfinite(t.ms) for t in walks)
+
+
+def test_what_is_chosen_says_whether_to_walk(walked):
+    c = walked.chosen
+    assert (walked.settings.shortlist, walked.settings.probe, walked.settings.beam) == (c.shortlist, c.probe, c.beam)
+    assert walked.to_dict()["beam"] == c.beam
+    assert "beam" in str(walked)
+
+
+def test_links_count_as_memory():
+    pytest.importorskip("numba")
+    tuned = tune_index(X, Q, target_recall=0.5, memory=64 + 8, codes=CODES, degree=16, progress=False)
+    assert {t.bytes_per_vector for t in tuned.trials if t.beam} == {64 + 4, 64 + 8}
+    assert {t.bytes_per_vector for t in tuned.trials if not t.beam} == {4, 8, 24}
+    tuned = tune_index(X, Q, target_recall=0.5, memory=64, codes=CODES, degree=16, progress=False)
+    assert not any(t.beam for t in tuned.trials)

@@ -10,15 +10,16 @@ segment and is compared exactly. So a search sees what the version holds, howeve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from commonspace.search.best import Gallery, enough_items
 from commonspace.search.exact import top_k
-from commonspace.search.index import selected
+from commonspace.search.index import graph, selected
 from commonspace.search.index.segment import Segment
 from commonspace.search.planner import Plan, Settings, plan
 from commonspace.store.reading import Stretch
@@ -88,12 +89,6 @@ class Part:
         out[self.rows[there]] = there
         return out
 
-    @cached_property
-    def width(self) -> int:
-        """Numbers of an expanded code."""
-        nothing = np.zeros((1, self.segment.dim), np.float32)
-        return int(self.segment.coded.code.prepare(nothing).shape[1])
-
 
 @dataclass(frozen=True)
 class Indexed:
@@ -143,11 +138,16 @@ class Indexed:
         if len(rows) == 0:
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         coded = part.segment.coded
-        chosen = plan(
-            vectors=len(part.rows), selected=len(rows), queries=len(queries), dim=part.segment.dim,
-            width=part.width, cells=len(coded.cells), k=k, settings=self.settings,
-            packed=coded.code.packing is not None,
-        )  # fmt: skip
+        links = part.segment.graph
+        known: dict[str, Any] = {
+            "vectors": len(part.rows), "selected": len(rows), "queries": len(queries), "dim": part.segment.dim,
+            "width": part.segment.width, "cells": len(coded.cells), "k": k,
+            "settings": self.settings, "packed": coded.code.packing is not None,
+        }  # fmt: skip
+        chosen = plan(**known, degree=0 if links is None else links.links.shape[1])
+        if chosen.way == "graph" and not graph.worth(min(chosen.index_ms, chosen.exact_ms) - chosen.graph_ms):
+            chosen = plan(**known)
+            chosen = replace(chosen, why=f"{chosen.why}, until walking is worth being loaded")
         self.plans.append(chosen)
 
         def exactly(vectors: int) -> tuple[Ints, Floats]:
@@ -159,11 +159,25 @@ class Indexed:
 
         def by_index(vectors: int) -> tuple[Ints, Floats]:
             keep = None if places is None else part.keep(mask)
-            at, scores = self._scan(part.segment, queries, vectors, chosen, keep, len(rows))
+            search = self._walk if chosen.way == "graph" and vectors <= chosen.beam else self._scan
+            at, scores = search(part.segment, queries, vectors, chosen, keep, len(rows))
             return np.where(at < 0, -1, part.rows[at]), scores
 
         ask = exactly if chosen.way == "exact" else by_index
         return enough_items(ask, k, rows) if part.bags else ask(k)
+
+    @classmethod
+    def _walk(
+        cls, segment: Segment, queries: Floats, k: int, chosen: Plan, keep: Mask | None, selected: int
+    ) -> tuple[Ints, Floats]:
+        """Return places and scores of the k best vectors; scans for queries near which the filter leaves few."""
+        wanted = max(k, chosen.beam * selected // (2 * len(segment)))
+        places, scores = segment.walk(queries, wanted, beam=chosen.beam, keep=keep)
+        short = np.flatnonzero((places >= 0).sum(axis=1) < min(wanted, selected))
+        places, scores = places[:, :k], scores[:, :k]
+        if len(short):
+            places[short], scores[short] = cls._scan(segment, queries[short], k, chosen, keep, selected)
+        return places, scores
 
     @staticmethod
     def _scan(

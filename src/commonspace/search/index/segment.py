@@ -6,6 +6,8 @@
     gone.npy        the places of those files that were deleted already
     starts.npy      where the cells begin
     means.npy       their mean vectors
+    links.npy       rows that each row leads to                                          read by walks; may be missing
+    entries.npy     rows from which walks begin                                          likewise
     segment.json, code.safetensors      the fitted code
 
 The arrays are memory-mapped: a segment takes the memory of what is touched, which the operating system may take back.
@@ -16,8 +18,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import faiss
 import numpy as np
@@ -28,6 +31,8 @@ from commonspace.core import progress as bars
 from commonspace.core.errors import Corrupt
 from commonspace.core.protocols import Code
 from commonspace.core.registry import check_restorable, describe, restore
+from commonspace.search.index import graph as graphs
+from commonspace.search.index.graph import Graph
 from commonspace.search.index.rerank import rerank
 from commonspace.search.index.shortlist import Cells, Coded, shortlist
 
@@ -39,6 +44,7 @@ _BLOCK = 8192  # vectors encoded or copied at once
 _SAMPLE = 8192  # vectors whose scores tell what a good score is
 _PER_CELL = 64  # vectors a cell from which its centre is learned
 _ROUNDS = 10  # of k-means
+_LINKED = ("links", "entries")  # arrays that a segment may lack
 _LEAST = 64  # vectors for which a cell of their own is worth its while
 
 
@@ -76,12 +82,15 @@ class Segment:
         The full vectors in the same order.
     origin : Origin
         Where they came from.
+    graph : Graph, optional
+        Links between the rows, for walks.
     """
 
-    def __init__(self, coded: Coded, vectors: Floats, origin: Origin) -> None:
+    def __init__(self, coded: Coded, vectors: Floats, origin: Origin, graph: Graph | None = None) -> None:
         self.coded = coded
         self.vectors = vectors
         self.origin = origin
+        self.graph = graph
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -91,11 +100,17 @@ class Segment:
         """Dimension of the vectors."""
         return int(self.vectors.shape[1])
 
+    @cached_property
+    def width(self) -> int:
+        """Numbers in an expanded code."""
+        return int(self.coded.code.prepare(np.zeros((1, self.dim), np.float32)).shape[1])
+
     @property
     def bytes_in_memory(self) -> int:
         """Bytes that a search of all cells touches, the few full vectors of shortlists left out."""
         cells = self.coded.cells
-        return int(self.coded.rows.nbytes + cells.starts.nbytes + cells.means.nbytes)
+        links = 0 if self.graph is None else self.graph.links.nbytes + self.graph.entries.nbytes
+        return int(self.coded.rows.nbytes + cells.starts.nbytes + cells.means.nbytes + links)
 
     def search(
         self,
@@ -136,6 +151,42 @@ class Segment:
         rows, _ = shortlist(self.coded, queries, c, probes=probes, keep=keep, least=least, apart=apart)
         return rerank(queries, self.vectors, rows, k)
 
+    def walk(self, queries: Floats, k: int, *, beam: int, keep: Mask | None = None) -> tuple[Ints, Floats]:
+        """Return what `search` does, found by walking over the graph.
+
+        Parameters
+        ----------
+        queries : (q, dim) float32
+            The queries.
+        k : int
+            At least 1.
+        beam : int
+            Rows kept while walking; raised to k. Those that take part are re-ranked.
+        keep : (n,) bool, optional
+            Vectors that take part. Walks lead over the others, too.
+
+        Raises
+        ------
+        ValueError
+            If the segment has no graph.
+        """
+        if self.graph is None:
+            raise ValueError("the segment has no graph")
+        rows = graphs.search(self.coded, self.graph, queries, max(k, beam))
+        if keep is not None:
+            rows[~keep[rows]] = -1
+        return rerank(queries, self.vectors, rows, k)
+
+    def linked(self, degree: int, queries: Floats | None = None, *, progress: bool = True) -> Self:
+        """Link the vectors, as `build` is told to; return the segment."""
+
+        def nearest(asked: Floats, k: int, shortlisted: int, probes: int | None) -> Ints:
+            return self.search(asked, k, shortlisted=shortlisted, probes=probes)[0]
+
+        if degree >= 2 and self.coded.code.packing is not None and graphs.load():
+            self.graph = graphs.link(self.coded, self.vectors, nearest, queries, degree=degree, progress=progress)
+        return self
+
     def save(self, folder: Path) -> None:
         """Write the segment into an empty folder, unless `build` has done so."""
         cells, described = self.coded.cells, describe(self.coded.code)
@@ -143,6 +194,8 @@ class Segment:
             "codes": self.coded.rows, "vectors": self.vectors, "starts": cells.starts, "means": cells.means,
             "origin": np.stack([self.origin.file, self.origin.place]), "gone": self.origin.gone,
         }  # fmt: skip
+        if self.graph is not None:
+            arrays |= {"links": self.graph.links, "entries": self.graph.entries}
         for name, array in arrays.items():
             if not (folder / f"{name}.npy").exists():
                 np.save(folder / f"{name}.npy", array, allow_pickle=False)
@@ -161,16 +214,18 @@ class Segment:
         """
         try:
             text = json.loads((folder / "segment.json").read_text())
-            arrays = {
-                name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in ("codes", "vectors", "starts", "means", "origin", "gone")
+            linked = (folder / "links.npy").exists()
+            arrays = {  # as plain arrays on the maps: rows of a `memmap` take 20 us more to pick
+                name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+                for name in ("codes", "vectors", "starts", "means", "origin", "gone", *_LINKED[: 2 * linked])
             }
             code = restore("Code", text["code"], load_file(folder / "code.safetensors"))
             n = int(text["rows"])
             cells = Cells(arrays["starts"], arrays["means"])
             coded = Coded(code, arrays["codes"], cells, sample(n))
             file, place = arrays["origin"]
-            found = cls(coded, arrays["vectors"], Origin(tuple(text["files"]), file, place, arrays["gone"]))
+            graph = Graph(arrays["links"], np.array(arrays["entries"])) if linked else None
+            found = cls(coded, arrays["vectors"], Origin(tuple(text["files"]), file, place, arrays["gone"]), graph)
             found._check(n, int(text["dim"]))
         except (OSError, ValueError, KeyError, TypeError) as e:
             raise Corrupt(f"the segment in {folder} cannot be read: {e}") from None
@@ -187,6 +242,8 @@ class Segment:
             raise ValueError("a vector comes from no file that it names")
         if cells.starts[0] != 0 or cells.starts[-1] != n or (np.diff(cells.starts) < 0).any():
             raise ValueError("its cells do not cover it")
+        if self.graph is not None:
+            self.graph.check(n)
 
 
 def build(
@@ -197,6 +254,8 @@ def build(
     folder: Path | None = None,
     leaves: Ints | None = None,
     cells: int | None = None,
+    degree: int = 0,
+    queries: Floats | None = None,
     random_state: int = 0,
     progress: bool = True,
 ) -> Segment:
@@ -216,6 +275,11 @@ def build(
         Numbers from 0: vectors of the same one are kept together, see `layout`; no cell has vectors of two.
     cells : int, optional
         Groups of similar vectors; sqrt(n) by default, and fewer for few vectors.
+    degree : int
+        Links of a vector to others, at most; fewer than 2 for none. They need Numba and a packed code, and are left
+        out without.
+    queries : (m, dim) float32, optional
+        Typical queries, from which links are learned.
     random_state : int
         Seed of k-means.
     progress : bool
@@ -239,6 +303,7 @@ def build(
             bar.advance(len(block))
     coded = Coded(code, rows, groups, sample(n))
     found = Segment(coded, ordered, Origin(origin.files, origin.file[order], origin.place[order], origin.gone))
+    found.linked(degree, queries, progress=progress)
     if folder is not None:
         for array in (rows, ordered):
             array.flush()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from commonspace.core.protocols import Code
 from commonspace.core.registry import build, check_restorable, name_of
 from commonspace.measure.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
+from commonspace.search.index import graph as graphs
+from commonspace.search.index.graph import Graph
 from commonspace.search.index.segment import Origin, Segment, arrange, sample
 from commonspace.search.index.shortlist import Coded
 from commonspace.search.planner import FEW, SPARED, Settings
@@ -36,6 +38,7 @@ Ints = npt.NDArray[np.int64]
 
 SHORTLISTS = (10, 20, 30, 50, 75, 100, 150, 200)
 PROBES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.08)
+BEAMS = (16, 24, 32, 40, 50, 64, 80, 100, 130, 170, 220, 300, 400)
 _BLOCK = 8192
 _ENOUGH = 0.25  # seconds for which one setting is timed
 
@@ -49,11 +52,14 @@ class Trial:
     code : dict
         Name and arguments of the code.
     bytes_per_vector : int
-        Size of a code.
+        Size of a code, and of a vector's links where they are walked.
     probe : float
         Share of the cells that a query looks at.
     shortlist : int
         Vectors that are re-ranked.
+    beam : int
+        Vectors kept and re-ranked by a walk over the graph, of which this is a trial; 0 for a scan. Then `probe` and
+        `shortlist` are what a scan by the same code needs, for searches in which it is cheaper.
     recall, low, high : float
         Mean recall on the queries that choose, with its 95 % interval.
     ms : float
@@ -68,6 +74,7 @@ class Trial:
     low: float
     high: float
     ms: float = float("nan")
+    beam: int = 0
 
     @property
     def name(self) -> str:
@@ -109,7 +116,7 @@ class Tuned:
     @property
     def settings(self) -> Settings:
         """How to search with what was chosen."""
-        return Settings(shortlist=self.chosen.shortlist, probe=self.chosen.probe)
+        return Settings(shortlist=self.chosen.shortlist, probe=self.chosen.probe, beam=self.chosen.beam)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, the trials left out."""
@@ -121,13 +128,14 @@ class Tuned:
 
     def __str__(self) -> str:
         r, c = self.recall, self.chosen
-        lines = [f"{'code':34} {'bytes':>5} {'cells':>6} {'list':>5}  {'recall':22} {'ms':>8}"]
+        lines = [f"{'code':34} {'bytes':>5} {'cells':>6} {'list':>5} {'beam':>5}  {'recall':22} {'ms':>8}"]
         shown = [t for t in self.trials if np.isfinite(t.ms)][:12]
         for t in shown if c in shown else [*shown, c]:
             recall = f"{t.recall:.4f} [{t.low:.4f}, {t.high:.4f}]"
             mark = "  <- chosen" if t is c else ""
             lines.append(
-                f"{t.name:34} {t.bytes_per_vector:>5} {t.probe:>6.0%} {t.shortlist:>5}  {recall:22} {t.ms:>8.3f}{mark}"
+                f"{t.name:34} {t.bytes_per_vector:>5} {t.probe:>6.0%} {t.shortlist:>5} {t.beam or '':>5}  {recall:22} "
+                f"{t.ms:>8.3f}{mark}"
             )
         lines.append(
             f"recall@{self.k} on {r.n:,} unseen queries: {r.value:.4f} [{r.low:.4f}, {r.high:.4f}], asked for "
@@ -145,9 +153,9 @@ class Tuned:
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.add_subplot()
         timed = [t for t in self.trials if np.isfinite(t.ms)]
-        for name in dict.fromkeys(t.name for t in timed):
-            mine = sorted((t for t in timed if t.name == name), key=lambda t: t.ms)
-            label = f"{name}, {mine[0].bytes_per_vector} bytes"
+        for name, walked in dict.fromkeys((t.name, t.beam > 0) for t in timed):
+            mine = sorted((t for t in timed if (t.name, t.beam > 0) == (name, walked)), key=lambda t: t.ms)
+            label = f"{name}, {mine[0].bytes_per_vector} bytes{', walked' if walked else ''}"
             axes.plot([t.ms for t in mine], [t.recall for t in mine], ".", label=label)
         axes.axhline(self.target, color="0.6", lw=1, ls="--")
         axes.axvline(self.exact_ms, color="0.6", lw=1, ls=":")
@@ -188,6 +196,7 @@ def tune_index(
     codes: Sequence[Any] | None = None,
     leaves: Ints | None = None,
     batch: int = 1,
+    degree: int | None = None,
     random_state: int = 0,
     progress: bool = True,
 ) -> Tuned:
@@ -202,7 +211,7 @@ def tune_index(
     target_recall : float
         Share of the true k best that shall be found, above 0 and below 1.
     memory : float, optional
-        Most bytes of code a vector.
+        Most bytes a vector, of code and links.
     k : int
         Hits a query.
     codes : sequence, optional
@@ -211,6 +220,8 @@ def tune_index(
         The layout of the index, see `segment.build`.
     batch : int
         Queries asked at once when measuring; 1 measures latency.
+    degree : int, optional
+        Links of a vector, for walks; see `build`. By default those of `graph.usual`.
     random_state : int
         Seed of the split and of k-means.
     progress : bool
@@ -237,6 +248,11 @@ def tune_index(
     vectors = np.ascontiguousarray(vectors[order])
     true = {name: top_k(part, vectors, k)[0] for name, part in (("choose", choose), ("judge", judge))}
     exact_ms = _milliseconds(lambda Q: top_k(Q, vectors, k, max_length=1.001), _filled(choose, batch), batch)
+    degree = graphs.usual(len(vectors)) if degree is None else degree
+    links: Graph | None = None
+    if degree and (memory is None or 4 * degree < memory):
+        finder: Code = build("Code", default_code(vectors.shape[1])).fit(vectors, learn)
+        links = _coded(finder, vectors, cells).linked(degree, learn, progress=progress).graph
     trials: list[tuple[Trial, Segment]] = []
     with bars.task("Measuring codes", total=len(specs)) if progress else bars.silent() as bar:
         for spec in specs:
@@ -244,13 +260,15 @@ def tune_index(
             code.fit(vectors, learn)
             if memory is None or code.bytes_per_vector <= memory:
                 segment = _coded(code, vectors, cells)
+                if memory is None or code.bytes_per_vector + 4 * degree <= memory:
+                    segment.graph = links if code.packing is not None else None
                 trials += [(t, segment) for t in _trials(segment, choose, true["choose"], k, target_recall, batch)]
             bar.advance(note=name_of(code))
     if not trials:
         raise BadInput(f"no code takes at most {memory:g} bytes a vector; the smallest are those of few dimensions")
     good = [(t, s) for t, s in trials if t.low >= target_recall]
     chosen, segment = min(good, key=lambda ts: ts[0].ms) if good else max(trials, key=lambda ts: ts[0].recall)
-    recall = _recall(segment, judge, true["judge"], k, chosen.shortlist, chosen.probe, batch)
+    recall = _recall(segment, judge, true["judge"], k, batch, chosen)
     ranked = sorted((t for t, _ in trials), key=lambda t: (not np.isfinite(t.ms), t.ms, -t.recall))
     return Tuned(chosen, recall, exact_ms, target_recall, k, batch, ranked)
 
@@ -267,25 +285,22 @@ def _coded(code: Code, vectors: Floats, cells: Any) -> Segment:
 
 
 def _trials(segment: Segment, queries: Floats, true: Ints, k: int, target: float, batch: int) -> list[Trial]:
-    """Return, for each share of cells, the shortest list that reaches the target, timed; or the longest."""
+    """Return, for each share of cells and for walks, the least work that reaches the target, timed; or the most."""
     code, cells = segment.coded.code, len(segment.coded.cells)
     spec = {"name": name_of(code), **{a: v for a, v in code.get_params().items() if v is not None}}
-    found = []
+    lists = [c for c in SHORTLISTS if c >= k]
+    found: list[Trial] = []
     for probe in PROBES:
         if probe < 1 and (cells < 10 or (not _alone(segment, batch) and (1 - probe) * batch < SPARED)):
             continue  # all cells would be looked at
-        lists = [c for c in SHORTLISTS if c >= k]
-        for c in lists:
-            r = _recall(segment, queries, true, k, c, probe, batch)
-            trial = Trial(spec, code.bytes_per_vector, probe, c, r.value, r.low, r.high)
-            if r.low >= target:
-                asked = _filled(queries, batch)
-                ms = _milliseconds(lambda Q: _search(segment, Q, k, c, probe), asked, batch)  # noqa: B023
-                found.append(Trial(spec, code.bytes_per_vector, probe, c, r.value, r.low, r.high, ms))
-                break
-        else:
-            found.append(trial)
+        if found and found[-1].low < target:
             break  # fewer cells find no more
+        ways = [Trial(spec, code.bytes_per_vector, probe, c, 0, 0, 0) for c in lists]
+        found.append(_least(segment, queries, true, k, target, batch, ways))
+    if segment.graph is not None:
+        bytes_, c = code.bytes_per_vector + 4 * segment.graph.links.shape[1], found[0].shortlist
+        ways = [Trial(spec, bytes_, 1.0, c, 0, 0, 0, beam=b) for b in BEAMS if b >= k]
+        found.append(_least(segment, queries, true, k, target, batch, ways))
     return found
 
 
@@ -299,22 +314,35 @@ def _filled(queries: Floats, least: int) -> Floats:
     return queries if least <= len(queries) else queries[np.arange(least) % len(queries)]
 
 
-def _search(segment: Segment, queries: Floats, k: int, shortlist: int, probe: float, *, apart: bool = False) -> Ints:
+def _least(
+    segment: Segment, queries: Floats, true: Ints, k: int, target: float, batch: int, ways: Sequence[Trial]
+) -> Trial:
+    """Return the first way that reaches the target, timed; or the last."""
+    for way in ways:
+        r = _recall(segment, queries, true, k, batch, way)
+        trial = replace(way, recall=r.value, low=r.low, high=r.high)
+        if r.low >= target:
+            ms = _milliseconds(lambda Q: _search(segment, Q, k, way), _filled(queries, batch), batch)  # noqa: B023
+            return replace(trial, ms=ms)
+    return trial
+
+
+def _search(segment: Segment, queries: Floats, k: int, way: Trial, *, apart: bool = False) -> Ints:
+    if way.beam:
+        return segment.walk(queries, k, beam=way.beam)[0]
     cells = len(segment.coded.cells)
-    probes = max(1, round(probe * cells))
+    probes = max(1, round(way.probe * cells))
     probed = None if probes >= cells else probes
-    return segment.search(queries, k, shortlisted=shortlist, probes=probed, apart=apart)[0]
+    return segment.search(queries, k, shortlisted=way.shortlist, probes=probed, apart=apart)[0]
 
 
-def _recall(
-    segment: Segment, queries: Floats, true: Ints, k: int, shortlist: int, probe: float, batch: int
-) -> Estimate:
+def _recall(segment: Segment, queries: Floats, true: Ints, k: int, batch: int, way: Trial) -> Estimate:
     """Return the recall of queries asked as many at once as they will be: together they find more than alone."""
-    if probe == 1 or _alone(segment, batch):
-        found = _search(segment, queries, k, shortlist, probe, apart=True)
+    if way.beam or way.probe == 1 or _alone(segment, batch):
+        found = _search(segment, queries, k, way, apart=True)
     else:
         asked = _filled(queries, -(-len(queries) // batch) * batch)
-        parts = [_search(segment, asked[i : i + batch], k, shortlist, probe) for i in range(0, len(asked), batch)]
+        parts = [_search(segment, asked[i : i + batch], k, way) for i in range(0, len(asked), batch)]
         found = np.concatenate(parts)[: len(queries)]
     share = (found[:, :, None] == true[:, None, :]).any(axis=2).sum(axis=1) / true.shape[1]
     return estimate(share, metric=f"recall@{k}", random_state=0)
