@@ -6,8 +6,8 @@ the memberships add up to k,
     p_ij = sigmoid(a (s_ij + t_i)),    sum_j p_ij = k,    loss_i = - sum_y W_iy log p_iy,    W_iy = R_iy / sum_k R_ik
 
 over the candidates j, with the relevance R of the batch as weights of the positives y and logits s = scale * cosine. t
-is found by bisection; its own dependence on s enters the gradient: with v_j = a p_j (1 - p_j),  dt/ds_j = -v_j /
-sum(v).
+is found by bisection and Newton's steps; its own dependence on s enters the gradient: with v_j = a p_j (1 - p_j),
+dt/ds_j = -v_j / sum(v).
 
 k is a number, or the number of positives of each query ("positives"), for which a perfect ranking costs nothing in the
 limit. The source samples at most k positives; here all count. k is kept below the number of candidates (and at least
@@ -18,6 +18,7 @@ Source: "Dual-Encoders for Extreme Multi-Label Classification" and its code.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -31,7 +32,8 @@ from commonspace.core.registry import register
 from commonspace.core.vectors import check_positive
 from commonspace.core.views import Views
 
-BISECTIONS = 40  # halves an interval of a few hundred to the precision of float32
+NEAR = 0.1  # alpha times the width of the interval from which Newton's steps at least square the error
+NEWTON = 3
 
 
 @register("soft-topk", protocol="Objective", papers=[DEXML], claim="align/decoupled_softmax")
@@ -103,12 +105,21 @@ def log_membership(scores: Tensor, k: Tensor, alpha: float) -> Tensor:
 
 
 def threshold(scores: Tensor, k: Tensor, alpha: float) -> Tensor:
-    """Return (r, 1) t by bisection: between them, one end has all memberships near 0 and the other all near 1."""
+    """Return (r, 1) t: halvings of an interval that holds it, then Newton's steps, which never leave what is left.
+
+    At one end of the interval all memberships are near 0, at the other all near 1.
+    """
     reach = 50.0 / alpha
     low = -scores.amax(1, keepdim=True) - reach
     high = -scores.amin(1, keepdim=True) + reach
-    for _ in range(BISECTIONS):
+    halvings = math.ceil(math.log2(float((high - low).max()) * alpha / NEAR))
+    for _ in range(halvings):
         middle = (low + high) / 2
         short = torch.sigmoid(alpha * (scores + middle)).sum(1, keepdim=True) < k[:, None]
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
-    return (low + high) / 2
+    t = (low + high) / 2
+    for _ in range(NEWTON):
+        p = torch.sigmoid(alpha * (scores + t))
+        slope = (alpha * p * (1 - p)).sum(1, keepdim=True).clamp_min(torch.finfo(t.dtype).tiny)
+        t = torch.minimum(torch.maximum(t + (k[:, None] - p.sum(1, keepdim=True)) / slope, low), high)
+    return t
