@@ -10,8 +10,9 @@ gives them:
 
 with `done` the share of training done. At the start, and with ``softening=0``, it is InfoNCE.
 
-Source: "LightCLIP: Learning Multi-Level Interaction for Lightweight Vision-Language Models", of which this is the loss
-between items; its schedule is not public, the linear ramp is ours. Its matching of words and patches is not built.
+Source: "LightCLIP: Learning Multi-Level Interaction for Lightweight Vision-Language Models", of which this is the
+loss between items; neither its schedule nor its share could be confirmed, linear ramp and 0.2 are ours. Its matching
+of words and patches is not built.
 """
 
 from __future__ import annotations
