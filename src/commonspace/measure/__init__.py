@@ -6,6 +6,7 @@ from commonspace.measure.estimates import Estimate, bootstrap, estimate
 from commonspace.measure.evaluation import evaluate, evaluate_retrieval
 from commonspace.measure.hit import Hit
 from commonspace.measure.map import MAP
+from commonspace.measure.mean_rank_variance import mean_rank_variance
 from commonspace.measure.median_rank import MedianRank
 from commonspace.measure.metric import RankMetric, metric
 from commonspace.measure.mrr import MRR
@@ -34,5 +35,6 @@ __all__ = [
     "evaluate_retrieval",
     "holm",
     "linear_cka",
+    "mean_rank_variance",
     "metric",
 ]
