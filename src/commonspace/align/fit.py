@@ -141,8 +141,8 @@ def fit_heads(
     sampler : str, mapping or sampler
         Who meets in a batch.
     noisy_pairs : {None, "drop", "repair", "reweight"}
-        Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that fits
-        clearly best, where there is one; or show each as often as it is likely right. Validation stays as it is.
+        Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
+        fits clearly best, where there is one; or show each as often as it is likely right. Validation stays as it is.
     dim : int
         Dimension of the space (of each member's).
     members : int
