@@ -8,7 +8,7 @@ import torch
 from tests.align.conftest import random_views, take
 from tests.align.objectives.grouped import OfQuery, checks_gradient, naive, real_views
 
-from commonspace.align.objectives.hinge import each_positive
+from commonspace.align.objectives.contrastive import each_positive
 from commonspace.align.objectives.ranking import Ranking, drawn
 from commonspace.core.errors import BadInput
 from commonspace.core.views import Views
@@ -51,8 +51,8 @@ def test_more_draws_than_negatives_are_all_of_them() -> None:
 def test_random_negatives_cost_on_average_what_all_cost() -> None:
     views = real_views()
     torch.manual_seed(0)
-    draws = [Ranking(negatives="random", draws=2)(views).item() for _ in range(300)]
-    assert np.mean(draws) == pytest.approx(Ranking(negatives="all")(views).item(), rel=0.03)
+    draws = [Ranking(negatives="random", draws=2)(views).item() for _ in range(150)]
+    assert np.mean(draws) == pytest.approx(Ranking(negatives="all")(views).item(), rel=0.04)
     assert np.std(draws) > 0
 
 

@@ -30,7 +30,8 @@ from torch.nn.functional import normalize
 
 from commonspace.align.modules import PerModality
 from commonspace.align.objectives.base import build_objective, tell
-from commonspace.align.objectives.hinge import Hinge, each_positive, hardest, hinge
+from commonspace.align.objectives.contrastive import each_positive
+from commonspace.align.objectives.hinge import Hinge, hardest, hinge
 from commonspace.core.errors import BadInput, NotFitted
 from commonspace.core.method import check_choice
 from commonspace.core.paper import Paper

@@ -16,6 +16,7 @@ and differ only in T: the pair itself, several positives, grades, similarities t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -187,6 +188,23 @@ def positives_and_negatives(views: Views, a: str, b: str) -> tuple[Tensor, Tenso
     if not bool(comparable.all()):
         rows, weights, negatives = rows[comparable], weights[comparable], negatives[comparable]
     return rows, weights / weights.sum(1, keepdim=True), negatives
+
+
+def each_positive(scores: Tensor, shares: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the first positive of every query, then the second ...: its score (r, 1) and share (r,).
+
+    A query with fewer positives than others gets a share of zero, and any score.
+    """
+    most = int((shares > 0).sum(1).max()) if len(shares) else 0
+    share, place = shares.topk(most, dim=1)
+    score = scores.gather(1, place)
+    for i in range(most):
+        yield score[:, i : i + 1], share[:, i]
+
+
+def candidates_of(views: Views, b: str, logits: Tensor) -> Tensor:
+    """Return logits with -inf where modality b is absent; themselves if it is nowhere."""
+    return logits if bool(views.present[b].all()) else logits.masked_fill(~views.present[b], -torch.inf)
 
 
 def some(rows: Tensor, of: Tensor) -> Tensor:

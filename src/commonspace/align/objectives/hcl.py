@@ -29,6 +29,8 @@ from commonspace.align.objectives.contrastive import (
     Contrastive,
     Direction,
     best_is,
+    candidates_of,
+    each_positive,
     positives_and_negatives,
     some,
 )
@@ -92,11 +94,10 @@ class HCL(Contrastive):
         rows, shares, negatives = positives_and_negatives(views, a, b)
         logits = some(rows, logits)
         against = self._log_negatives(logits, shares, negatives)[:, None]
-        # log(exp(s_p) + N_g) - s_p; where there is no positive the value is finite and its share is zero.
-        told = softplus(against - logits)
-        loss = (shares * told).sum(1)
-        seen = logits.masked_fill(~views.present[b], -torch.inf)
-        return Direction(rows, loss, best_is(shares > 0, seen), (shares > 0).sum(1))
+        loss = logits.new_zeros(len(rows))
+        for positive, share in each_positive(logits, shares):
+            loss = loss + share * softplus(against - positive).squeeze(1)  # log(exp(s_p) + N_g) - s_p
+        return Direction(rows, loss, best_is(shares > 0, candidates_of(views, b, logits)), (shares > 0).sum(1))
 
     def _log_negatives(self, logits: Tensor, shares: Tensor, negatives: Tensor) -> Tensor:
         """Return (r,) log N_g."""

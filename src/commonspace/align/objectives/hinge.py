@@ -9,7 +9,7 @@ several positives each counts by its relevance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from commonspace.align.objectives.contrastive import (
     BothWays,
     Direction,
     best_is,
+    candidates_of,
     positives_and_negatives,
     some,
 )
@@ -66,8 +67,7 @@ class Hinge(BothWays):
         rows, shares, negatives = positives_and_negatives(views, a, b)
         scores = some(rows, logits)
         loss = self.cost(f"{a}->{b}", scores, shares, negatives)
-        seen = scores.masked_fill(~views.present[b], -torch.inf)
-        return Direction(rows, loss, best_is(shares > 0, seen), (shares > 0).sum(1))
+        return Direction(rows, loss, best_is(shares > 0, candidates_of(views, b, scores)), (shares > 0).sum(1))
 
     def weight_of(self, a: str, b: str) -> float:
         """Return the weight of queries of a over candidates of b."""
@@ -83,18 +83,6 @@ class Hinge(BothWays):
 def hinge(positive: Tensor, negative: Tensor, margin: float) -> Tensor:
     """Return by how much a positive fails to be better than a negative by the margin."""
     return (margin - positive + negative).clamp_min(0)
-
-
-def each_positive(scores: Tensor, shares: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the first positive of every query, then the second ...: its score (r, 1) and share (r,).
-
-    A query with fewer positives than others gets a share of zero, and any score.
-    """
-    most = int((shares > 0).sum(1).max()) if len(shares) else 0
-    share, place = shares.topk(most, dim=1)
-    score = scores.gather(1, place)
-    for i in range(most):
-        yield score[:, i : i + 1], share[:, i]
 
 
 def hardest(scores: Tensor, among: Tensor) -> Tensor:

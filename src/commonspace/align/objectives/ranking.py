@@ -25,7 +25,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from commonspace.align.objectives.hinge import Hinge, each_positive, hardest, hinge
+from commonspace.align.objectives.contrastive import each_positive
+from commonspace.align.objectives.hinge import Hinge, hardest, hinge
 from commonspace.core.method import check_choice
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -85,10 +86,11 @@ class Ranking(Hinge):
         choice = self.negatives if isinstance(self.negatives, str) else self.negatives.get(way, "semihard")
         if choice == "random":
             negatives = drawn(negatives, self.draws)
+        worst = hardest(scores, negatives) if choice == "hardest" else None
         loss = scores.new_zeros(len(scores))
         for positive, share in each_positive(scores, shares):
-            if choice == "hardest":
-                told = hinge(positive, hardest(scores, negatives), self.margin).squeeze(1)
+            if worst is not None:
+                told = hinge(positive, worst, self.margin).squeeze(1)
             elif choice == "semihard":
                 told = hinge(positive, semihard(positive, scores, negatives), self.margin).squeeze(1)
             else:
@@ -100,8 +102,8 @@ class Ranking(Hinge):
 def semihard(positive: Tensor, scores: Tensor, negatives: Tensor) -> Tensor:
     """Return (r, 1) the score of the best negative worse than the positive, or of the worst of all."""
     below = hardest(scores, negatives & (scores < positive))
-    worst = -hardest(-scores, negatives)
-    return torch.where(below.isfinite(), below, worst)
+    found = below.isfinite()
+    return below if bool(found.all()) else torch.where(found, below, -hardest(-scores, negatives))
 
 
 def drawn(negatives: Tensor, draws: int) -> Tensor:
