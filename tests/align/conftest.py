@@ -31,7 +31,7 @@ def random_views(
     z = {m: torch.nn.functional.normalize(torch.randn(n, dim, generator=g, dtype=dtype), dim=1) for m in modalities}
     present = {m: torch.rand(n, generator=g) < share for m in modalities}
     key = torch.arange(n) if groups is None else torch.from_numpy(np.asarray(groups))
-    return Views(z=z, present=present, relevance=(key[:, None] == key[None, :]).to(dtype))
+    return Views(z=z, present=present, relevance=(key[:, None] == key[None, :]).to(dtype), groups=key)
 
 
 def take(views: Views, index: torch.Tensor) -> Views:
@@ -41,6 +41,7 @@ def take(views: Views, index: torch.Tensor) -> Views:
         present={m: v[index] for m, v in views.present.items()},
         relevance=views.relevance[index][:, index],
         frozen={m: v[index] for m, v in views.frozen.items()},
+        groups=None if views.groups is None else views.groups[index],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def objective(name: str, modalities: tuple[str, ...] = ("a", "b")) -> Any:
 
 def loss_and_gradients(name: str, views: Views) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     z = {m: v.clone().requires_grad_() for m, v in views.z.items()}
-    loss = objective(name, tuple(z))(Views(z=z, present=views.present, relevance=views.relevance))
+    loss = objective(name, tuple(z))(dataclasses.replace(views, z=z))
     loss.backward()
     return loss.detach(), {m: torch.zeros_like(v) if v.grad is None else v.grad for m, v in z.items()}
 

@@ -13,6 +13,7 @@ from commonspace.align.objectives.infonce import InfoNCE
 from commonspace.align.trainer import Trainer
 from commonspace.core.errors import BadInput, CommonspaceError
 from commonspace.core.vectors import unit
+from commonspace.core.views import Views
 
 SMALL: dict[str, Any] = {"dim": 16, "batch_size": 64, "epochs": 12, "baselines": (), "lr": 3e-3}
 SMALL["head"] = {"name": "mlp", "hidden": 48, "dropout": 0.1}
@@ -316,3 +317,21 @@ def test_extras_train_under_gradient_caching_too() -> None:
     X = two_views(100)
     plain, cached = fit_heads(X, **kwargs), fit_heads(X, chunk_size=16, **kwargs)
     np.testing.assert_allclose(plain.heads["a"](X["a"]), cached.heads["a"](X["a"]), atol=1e-3)
+
+
+def test_the_objective_hears_the_group_of_every_item() -> None:
+    class Listener:
+        diagnostics: dict[str, float] = {}
+        heard: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+        def __call__(self, views: Views) -> torch.Tensor:
+            self.heard.append((views.frozen["a"][:, 0], views.groups))
+            return views.z["a"].sum()
+
+    X = two_views(60)
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(20), 3))
+    fit_heads(X, groups=groups, objective=Listener(), valid=None, **{**SMALL, "epochs": 1, "batch_size": 20})
+    group_of = dict(zip(X["a"][:, 0].tolist(), groups.tolist(), strict=True))
+    for marks, heard in Listener.heard:
+        assert [group_of[mark] for mark in marks.tolist()] == heard.tolist()
+    assert sum(len(heard) for _, heard in Listener.heard) == 60

@@ -38,6 +38,7 @@ def test_one_modality_has_no_pairs_and_an_empty_batch_is_a_batch():
         ({"frozen": {"text": np.zeros((2, 9))}}, r"frozen\['text'\]"),
         ({"layers": {"text": np.zeros((3, 4))}}, r"layers\['text'\] must have shape \(depth, 3, dim\)"),
         ({"layers": {"text": np.zeros((2, 3, 5))}}, r"layers\['text'\]"),
+        ({"groups": np.zeros(2, int)}, r"groups must have shape \(3,\), not \(2,\)"),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused_in_words(change, words):

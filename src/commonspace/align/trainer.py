@@ -203,7 +203,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         losses = []
         for member, objective in zip(self.members, self.objectives, strict=True):
-            losses.append(self._backward(member.train(), objective, x, present, relevance, clean))
+            losses.append(self._backward(member.train(), objective, x, present, relevance, clean, self.groups[i]))
         self.optimiser.step()
         return torch.stack(losses).mean()
 
@@ -215,6 +215,7 @@ class Trainer:
         present: Mapping[str, Tensor],
         relevance: Tensor,
         frozen: Mapping[str, Tensor],
+        groups: Tensor,
     ) -> Tensor:
         """Add the gradients of one member's loss; members share no parameter, so their mean needs no weight."""
         fewest = 2 if depends_on_neighbours(member) else 1
@@ -240,7 +241,9 @@ class Trainer:
                 if m in deep:
                     layers[m] = z[m].view(len(relevance), deep[m], self.dim).transpose(0, 1)
                     z[m] = layers[m][-1]
-            loss: Tensor = objective(Views(z=z, present=seen, relevance=relevance, frozen=frozen, layers=layers))
+            loss: Tensor = objective(
+                Views(z=z, present=seen, relevance=relevance, frozen=frozen, layers=layers, groups=groups)
+            )
             return loss
 
         forward = {m: forward_of(m) for m in rows}

@@ -31,6 +31,9 @@ class Views:
     layers : mapping of str to (depth, batch, dim) tensor, optional
         Modality -> unit rows after every layer of a head that has several, the last of them those of `z`; for
         objectives that train a head to be cut.
+    groups : (batch,) int64 tensor, optional
+        The class of each item, by the same number in every batch, for objectives that keep something a class. What is
+        relevant to what is said by `relevance` alone.
 
     Raises
     ------
@@ -43,6 +46,7 @@ class Views:
     relevance: Any
     frozen: Mapping[str, Any] = field(default_factory=dict)
     layers: Mapping[str, Any] = field(default_factory=dict)
+    groups: Any = None
 
     def __post_init__(self) -> None:
         if not self.z:
@@ -64,6 +68,8 @@ class Views:
         for m, rows in self.layers.items():
             if len(rows.shape) != 3 or tuple(rows.shape[1:]) != tuple(self.z[m].shape):
                 raise BadInput(f"layers[{m!r}] must have shape (depth, {n}, dim), not {tuple(rows.shape)}")
+        if self.groups is not None and tuple(self.groups.shape) != (n,):
+            raise BadInput(f"groups must have shape ({n},), not {tuple(self.groups.shape)}")
         if tuple(self.relevance.shape) != (n, n):
             raise BadInput(f"relevance must have shape ({n}, {n}), not {tuple(self.relevance.shape)}")
 

@@ -5,6 +5,7 @@ from commonspace.measure.comparison import Comparison, compare, compare_many, ho
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
 from commonspace.measure.evaluation import evaluate, evaluate_retrieval
 from commonspace.measure.hit import Hit
+from commonspace.measure.icnn import icnn_score
 from commonspace.measure.map import MAP
 from commonspace.measure.mean_rank_variance import mean_rank_variance
 from commonspace.measure.median_rank import MedianRank
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate",
     "evaluate_retrieval",
     "holm",
+    "icnn_score",
     "linear_cka",
     "mean_rank_variance",
     "metric",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ def prepared(objective: Any, modalities: tuple[str, ...] = ("a", "b"), dim: int 
 
 def gradient(objective: Any, views: Views) -> dict[str, torch.Tensor]:
     z = {m: v.clone().requires_grad_() for m, v in views.z.items()}
-    objective(Views(z=z, present=views.present, relevance=views.relevance, frozen=views.frozen)).backward()
+    objective(replace(views, z=z)).backward()
     return {m: v.grad for m, v in z.items()}
 
 

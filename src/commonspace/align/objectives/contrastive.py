@@ -1,11 +1,12 @@
-"""What contrastive objectives share: a learned temperature, and one loss a query and direction.
+"""What contrastive objectives share: one loss a query and direction, and a learned temperature.
 
     for every pair of modalities a, b:      logits = scale * z_a z_b'
         loss(a -> b) = mean over queries i of a subclass's loss of logits[i]; the same for b -> a with logits'
     loss = mean over pairs of the mean of both directions
 
-A subclass says in `direction` which queries take part, which candidates they are compared with and what that costs.
-Most are one cross-entropy against soft targets T, `soft_target_direction`:
+`BothWays` is this much, and losses by margin (`hinge`) stop there; `Contrastive` adds the temperature. A subclass says
+in `direction` which queries take part, which candidates they are compared with and what that costs. Most are one
+cross-entropy against soft targets T, `soft_target_direction`:
 
     loss_i = - sum_j T_ij log softmax_j(logits_i)           over the candidates j of i
 
@@ -15,6 +16,7 @@ and differ only in T: the pair itself, several positives, grades, similarities t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +49,60 @@ class Direction:
     positives: Tensor
 
 
-class Contrastive(ObjectiveModule):
+class BothWays(ObjectiveModule):
+    """Base of objectives that compare each item of a modality with the candidates of another, in both directions."""
+
+    def scale(self) -> Tensor | float:
+        """Return the factor between cosines and logits."""
+        return 1.0
+
+    def logits(self, views: Views, a: str, b: str, scale: Tensor | float) -> Tensor:
+        """Return (batch, batch) how alike every item of modality a and every item of b are."""
+        cosines: Tensor = views.z[a] @ views.z[b].T
+        return scale * cosines
+
+    def weight_of(self, a: str, b: str) -> float:
+        """Return the weight, among the directions of a pair of modalities, of queries of a over candidates of b."""
+        return 1.0
+
+    def direction(self, views: Views, a: str, b: str, logits: Tensor) -> Direction:
+        """Return the losses of the queries of modality a over the candidates of b; logits (batch, batch)."""
+        raise NotImplementedError
+
+    def per_item(self, views: Views) -> dict[tuple[str, str], Direction]:
+        """Return the unreduced losses: (query modality, gallery modality) -> `Direction`."""
+        scale = self.scale()
+        found = {}
+        for a, b in views.pairs():
+            logits = self.logits(views, a, b, scale)
+            found[a, b] = self.direction(views, a, b, logits)
+            found[b, a] = self.direction(views, b, a, logits.T)
+        return found
+
+    def forward(self, views: Views) -> Tensor:
+        """Return the mean over pairs of modalities; zero for a batch without positives."""
+        directions = self.per_item(views)
+        losses = []
+        for a, b in views.pairs():
+            ways = [way for way in ((a, b), (b, a)) if len(directions[way].rows) and self.weight_of(*way) > 0]
+            if ways:
+                total = sum(self.weight_of(*way) for way in ways)
+                shares = [self.weight_of(*way) / total * directions[way].loss.mean() for way in ways]
+                losses.append(torch.stack(shares).sum())
+        self._note([d for d in directions.values() if len(d.rows)])
+        return torch.stack(losses).mean() if losses else zero_of(views)
+
+    @torch.no_grad()
+    def _note(self, directions: list[Direction]) -> None:
+        self._diagnostics = {}
+        if directions:
+            hit = torch.cat([d.hit for d in directions])
+            several = torch.cat([d.positives for d in directions]) > 1
+            self._diagnostics["accuracy"] = float(hit.float().mean())
+            self._diagnostics["several_positives"] = float(several.float().mean())
+
+
+class Contrastive(BothWays):
     """Base of objectives that tell each item's partner from the other candidates of a modality.
 
     Parameters
@@ -84,39 +139,10 @@ class Contrastive(ObjectiveModule):
             self.log_scale.clamp_(math.log(self.min_scale), math.log(self.max_scale))
         return self.log_scale.exp()
 
-    def direction(self, views: Views, a: str, b: str, logits: Tensor) -> Direction:
-        """Return the losses of the queries of modality a over the candidates of b; logits (batch, batch)."""
-        raise NotImplementedError
-
-    def per_item(self, views: Views) -> dict[tuple[str, str], Direction]:
-        """Return the unreduced losses: (query modality, gallery modality) -> `Direction`."""
-        scale = self.scale()
-        found = {}
-        for a, b in views.pairs():
-            logits = scale * (views.z[a] @ views.z[b].T)
-            found[a, b] = self.direction(views, a, b, logits)
-            found[b, a] = self.direction(views, b, a, logits.T)
-        return found
-
-    def forward(self, views: Views) -> Tensor:
-        """Return the mean over pairs of modalities; zero for a batch without positives."""
-        directions = self.per_item(views)
-        losses = []
-        for a, b in views.pairs():
-            ways = [d.loss.mean() for d in (directions[a, b], directions[b, a]) if len(d.rows)]
-            if ways:
-                losses.append(torch.stack(ways).mean())
-        self._note([d for d in directions.values() if len(d.rows)])
-        return torch.stack(losses).mean() if losses else zero_of(views)
-
     @torch.no_grad()
     def _note(self, directions: list[Direction]) -> None:
-        self._diagnostics = {"temperature": float(torch.exp(-self.log_scale))}
-        if directions:
-            hit = torch.cat([d.hit for d in directions])
-            several = torch.cat([d.positives for d in directions]) > 1
-            self._diagnostics["accuracy"] = float(hit.float().mean())
-            self._diagnostics["several_positives"] = float(several.float().mean())
+        super()._note(directions)
+        self._diagnostics = {"temperature": float(torch.exp(-self.log_scale)), **self._diagnostics}
 
 
 def positives_of(views: Views, a: str, b: str, *, own_only: bool = False) -> tuple[Tensor, Tensor]:
@@ -142,6 +168,43 @@ def positives_of(views: Views, a: str, b: str, *, own_only: bool = False) -> tup
     weights = relevance.to(views.z[a].dtype) * views.present[b]
     rows = torch.nonzero(views.present[a] & (weights.sum(1) > 0)).squeeze(1)
     return rows, some(rows, weights)
+
+
+def positives_and_negatives(views: Views, a: str, b: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the queries of modality a that have a positive and a negative in b, and which is which.
+
+    Returns
+    -------
+    rows : (r,) int64
+        Positions in the batch.
+    shares : (r, batch) float
+        Relevance of what is in b; every row sums to one.
+    negatives : (r, batch) bool
+        What is in b and not relevant at all.
+    """
+    rows, weights = positives_of(views, a, b)
+    negatives = views.present[b] & (weights == 0)
+    comparable = negatives.any(1)
+    if not bool(comparable.all()):
+        rows, weights, negatives = rows[comparable], weights[comparable], negatives[comparable]
+    return rows, weights / weights.sum(1, keepdim=True), negatives
+
+
+def each_positive(scores: Tensor, shares: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the first positive of every query, then the second ...: its score (r, 1) and share (r,).
+
+    A query with fewer positives than others gets a share of zero, and any score.
+    """
+    most = int((shares > 0).sum(1).max()) if len(shares) else 0
+    share, place = shares.topk(most, dim=1)
+    score = scores.gather(1, place)
+    for i in range(most):
+        yield score[:, i : i + 1], share[:, i]
+
+
+def candidates_of(views: Views, b: str, logits: Tensor) -> Tensor:
+    """Return logits with -inf where modality b is absent; themselves if it is nowhere."""
+    return logits if bool(views.present[b].all()) else logits.masked_fill(~views.present[b], -torch.inf)
 
 
 def some(rows: Tensor, of: Tensor) -> Tensor:
