@@ -1,5 +1,6 @@
 """The compiled kernels against plain loops."""
 
+import os
 import subprocess
 import sys
 
@@ -157,3 +158,17 @@ def test_no_row_is_left_without_rows_that_lead_to_it():
 def test_what_was_compiled_is_loaded_by_other_processes():
     code = "from commonspace.search.index import walking; assert not walking.walk.stats.cache_misses"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "loads"), [("NUMBA_DISABLE_JIT", "1", False), ("NUMBA_CPU_NAME", "generic", True)]
+)
+def test_what_numba_is_told_is_heeded(variable, value, loads, tmp_path):
+    code = (
+        "import warnings; warnings.simplefilter('ignore'); from commonspace.search.index import graph\n"
+        f"assert graph.load() is {loads}\n"
+        "if graph.load():\n"
+        "    from commonspace.search.index import walking; assert walking._score is walking._plain\n"
+    )
+    env = {**os.environ, variable: value, "NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=env)

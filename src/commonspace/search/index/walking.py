@@ -7,8 +7,8 @@ query, h = 1), or the halves of one number of an 8-bit code (a = b, h = 16). Que
 processors with VNNI multiply and add 64 pairs in one instruction, `vpdpbusd`; others run a plain loop. The sums are
 exact integers, the same either way.
 
-Importing this module compiles it, 2 s of processor; what was compiled is kept beside the file, or in the user's cache folder,
-and later processes load it in half a second.
+Importing this module compiles it, 2 s of processor; what was compiled is kept beside the file, or in the user's cache
+folder, and later processes load it in half a second.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils as tools
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +31,9 @@ Bytes = npt.NDArray[np.uint8]
 Signed = npt.NDArray[np.int8]
 Links = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+
+if getattr(numba.config, "DISABLE_JIT", False):  # for a debugger; what is written below is no Python then
+    raise ImportError("NUMBA_DISABLE_JIT is set")
 
 _STARTS = 4  # best entries from which a walk begins
 _LANES = 64  # bytes of a code multiplied at once
@@ -153,8 +157,9 @@ def _plain(codes: Bytes, row: int, queries: Signed, query: int, heavy: int) -> A
 
 
 def _has_vnni() -> bool:
-    features = llvm.get_host_cpu_features()
-    return all(features.get(name, False) for name in ("avx512vnni", "avx512bw"))
+    """Return whether Numba compiles for such a processor; it may be told to do with less than there is."""
+    _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return {"+avx512vnni", "+avx512bw"} <= set(features.split(","))
 
 
 if _has_vnni():
