@@ -9,17 +9,20 @@ from bench.search.peers.in_faiss import Faiss, FaissBigBatch, FaissChanging
 from bench.search.peers.ours import NumPy, Ours
 
 OURS = "commonspace"
-LEANVEC = {"name": "leanvec", "dim": 160, "bits": 4, "projection": "sphering"}  # as an index takes it unless told
+LEANVEC = {"name": "leanvec", "dim": 160, "bits": 4, "projection": "sphering"}
 EF = (16, 32, 64, 128, 256, 512, 1024)
 #: Share of the cells looked at, and vectors re-ranked.
-SETTINGS = ((0.08, 30), (0.15, 40), (0.25, 50), (0.35, 75), (0.5, 100), (1.0, 40), (1.0, 75), (1.0, 200))
+SETTINGS = ((0.08, 30), (0.15, 40), (0.25, 50), (0.35, 75), (1.0, 30), (1.0, 40), (1.0, 75), (1.0, 200))
+#: The same, and vectors kept while walking.
+WALKS = tuple((1.0, 40, beam) for beam in (16, 24, 32, 36, 42, 48, 64, 100, 150, 200, 256))
 NPROBE = (4, 8, 16, 32, 64, 128, 256)
 
 
 def variants() -> list[Variant]:
     """Return every line of the comparison; which of them are installed is asked later."""
     return [
-        Variant(OURS, Ours, {"code": LEANVEC}, "setting", SETTINGS),
+        Variant(OURS, Ours, {"degree": 64}, "setting", WALKS),
+        Variant(f"{OURS} scan", Ours, {"code": LEANVEC}, "setting", SETTINGS),
         Variant(f"{OURS} scalar", Ours, {"code": {"name": "scalar", "bits": 4}}, "setting", SETTINGS),
         Variant("numpy exact", NumPy),
         Variant("faiss flat", Faiss, {"spec": "Flat"}),

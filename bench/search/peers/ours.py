@@ -21,14 +21,18 @@ class Ours(Peer):
     filters: ClassVar[bool] = True
     changes: ClassVar[bool] = True
 
-    def __init__(self, *, threads: int, folder: Path, code: dict[str, Any]) -> None:
+    def __init__(self, *, threads: int, folder: Path, code: dict[str, Any] | None = None, degree: int = 0) -> None:
         super().__init__(threads=threads, folder=folder)
-        self.code = code
+        self.code, self.degree = code, degree
         # What every process loads once is not memory of the index; the peers' libraries are loaded by now, too.
         from commonspace.search.index import segment  # noqa: F401
         from commonspace.search.index.products import product
 
         product()
+        if degree:
+            from commonspace.search.index import graph
+
+            graph.load()
 
     def build(self, X: np.ndarray, fields: dict[str, np.ndarray], queries: np.ndarray) -> None:
         self.X, self.fields, self.n = X, fields, len(X)
@@ -39,35 +43,44 @@ class Ours(Peer):
     def _index(self, ids: np.ndarray) -> None:
         from commonspace.core.registry import build as make
         from commonspace.search.index.segment import Origin, Segment, build
+        from commonspace.search.index.tuning import default_code
 
         place = self.folder / str(len(list(self.folder.iterdir())))
         place.mkdir()
-        code = make("Code", self.code).fit(self.X[ids], self.queries)
+        spec = default_code(self.X.shape[1]) if self.code is None else self.code
+        code = make("Code", spec).fit(self.X[ids], self.queries)
         origin = Origin(("",), np.zeros(len(ids), np.int32), ids.astype(np.int32), np.empty((0, 2), np.int32))
-        build(self.X[ids], origin, code, folder=place, progress=False)
+        build(
+            self.X[ids], origin, code, folder=place, degree=self.degree, queries=self.queries, progress=False
+        )  # fmt: skip
         segment = Segment.load(place)
         # In memory of its own, where the comparison counts it; mapped, the system would count it as cache.
         coded = replace(segment.coded, rows=np.array(segment.coded.rows))
-        self.segment = Segment(coded, segment.vectors, segment.origin)
+        links = segment.graph and replace(segment.graph, links=np.array(segment.graph.links))
+        self.segment = Segment(coded, segment.vectors, segment.origin, links)
         self.rows = np.array(segment.origin.place, np.int64)
         self.X = np.empty((0, self.X.shape[1]), np.float32)  # what the caller holds is not ours
 
-    def _best(self, Q: np.ndarray, k: int, mask: np.ndarray | None, probe: float, shortlist: int) -> np.ndarray:
+    def _best(
+        self, Q: np.ndarray, k: int, mask: np.ndarray | None, probe: float, shortlist: float, beam: float = 0
+    ) -> np.ndarray:
         from commonspace.search.best import Gallery
         from commonspace.search.index.indexed import Indexed, Part
         from commonspace.search.planner import Settings
 
         part = self.__dict__.setdefault("part", Part(self.segment, self.rows, frozenset()))
         fresh = Gallery("", self.fresh, self.__dict__.get("new", self.X[:0]))
-        rows, _ = Indexed("", [part], fresh, Settings(shortlist=shortlist, probe=probe)).best(Q, k, mask)
+        rows, _ = Indexed("", [part], fresh, Settings(shortlist=int(shortlist), probe=probe, beam=int(beam))).best(
+            Q, k, mask
+        )
         rows = rows[:, :k]
         return rows if rows.shape[1] == k else np.pad(rows, ((0, 0), (0, k - rows.shape[1])), constant_values=-1)
 
-    def search(self, Q: np.ndarray, k: int, *, setting: tuple[float, int] = (1.0, 100)) -> np.ndarray:
+    def search(self, Q: np.ndarray, k: int, *, setting: tuple[float, ...] = (1.0, 100)) -> np.ndarray:
         return self._best(Q, k, None, *setting)
 
     def search_filtered(
-        self, Q: np.ndarray, k: int, name: str, *, setting: tuple[float, int] = (1.0, 100)
+        self, Q: np.ndarray, k: int, name: str, *, setting: tuple[float, ...] = (1.0, 100)
     ) -> np.ndarray:
         return self._best(Q, k, self.fields[name], *setting)
 

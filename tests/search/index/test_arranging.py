@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from commonspace.search.index.segment import arrange
+from commonspace.search.index.arranging import arrange
 
 RNG = np.random.default_rng(0)
 

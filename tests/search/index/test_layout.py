@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commonspace.search.index.arranging import arrange
 from commonspace.search.index.layout import _best_cut, leaves
-from commonspace.search.index.segment import arrange
 
 
 def touched(selected, leaf, weights):

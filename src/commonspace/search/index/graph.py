@@ -17,7 +17,8 @@ Wang, "RoarGraph: A projected bipartite graph for efficient cross-modal approxim
 here: neighbours by the index's own scan instead of incremental insertion, a budget for each kind of links, and codes
 read where they lie.
 
-The walk is compiled by Numba (`walking`). Without it nothing is linked and links are not used.
+The walk and the choice of links are compiled by Numba (`walking`, `linking`). Without it nothing is linked and links
+are not used.
 """
 
 from __future__ import annotations
@@ -237,6 +238,8 @@ def link(
     -----
     The same input gives the same graph; on another processor, whose sums round elsewhere, a few links may differ.
     """
+    from commonspace.search.index import linking
+
     n = len(vectors)
     probes = None if n <= _SCANNED else max(1, round(len(coded.cells) * _SCANNED / n))
     few = queries is None or not len(queries)
@@ -255,29 +258,30 @@ def link(
         if not few and queries is not None:
             tops = find(np.ascontiguousarray(queries[-_ASKED:], np.float32), min(n, _TOP), 2 * _TOP, None)
             pairs = np.empty((n, _PAIRS), np.int32)
-            _loaded.module().asked_together(tops.astype(np.int32), _BEST, pairs)
+            linking.asked_together(tops.astype(np.int32), _BEST, pairs)
             all_links = np.full((n, degree), -1, np.int32)
             all_links[:, :own] = links
-            _loaded.module().join(_chosen(vectors, pairs, degree - own, _ALPHA["asked"], 0, bar), all_links)
+            linking.join(_chosen(vectors, pairs, degree - own, _ALPHA["asked"], 0, bar), all_links)
             links = all_links
-        _loaded.module().adopt(links, min(_LEADING, degree))
+        linking.adopt(links, min(_LEADING, degree))
     return Graph(links, _entries(coded, vectors))
 
 
 def _chosen(vectors: Floats, candidates: Links, degree: int, alpha: float, fewest: int, bar: Any) -> Links:
     """Return links chosen among candidates, then among these and the rows that have chosen a row."""
-    walking = _loaded.module()
+    from commonspace.search.index import linking
+
     fewest = min(fewest, degree)
     links = np.empty((len(vectors), degree), np.int32)
     for turn in range(2):
         given = candidates
         if turn:
             back = np.empty_like(links)
-            walking.turned(links, back)
+            linking.turned(links, back)
             given = np.concatenate([links, back], axis=1)
 
         def work(at: slice, given: Links = given) -> None:
-            walking.prune(vectors, at.start, given[at], alpha, fewest, links[at])
+            linking.prune(vectors, at.start, given[at], alpha, fewest, links[at])
             bar.advance(len(given[at]))
 
         each(work, [slice(i, i + _BLOCK) for i in range(0, len(vectors), _BLOCK)], threads())

@@ -28,8 +28,9 @@ from commonspace.core.registry import build, check_restorable, name_of
 from commonspace.measure.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.index import graph as graphs
+from commonspace.search.index.arranging import arrange
 from commonspace.search.index.graph import Graph
-from commonspace.search.index.segment import Origin, Segment, arrange, sample
+from commonspace.search.index.segment import Origin, Segment, sample
 from commonspace.search.index.shortlist import Coded
 from commonspace.search.planner import FEW, SPARED, Settings
 

@@ -1,4 +1,4 @@
-"""The walk over a graph of codes and the pruning of its links, compiled by Numba. `graph` says what they are for.
+"""The walk over a graph of codes, compiled by Numba. `graph` says what it is for.
 
     score = sum_j (u_j mod 16) a_j + h (u_j div 16) b_j         u_j the bytes of a code
 
@@ -7,14 +7,13 @@ query, h = 1), or the halves of one number of an 8-bit code (a = b, h = 16). Que
 processors with VNNI multiply and add 64 pairs in one instruction, `vpdpbusd`; others run a plain loop. The sums are
 exact integers, the same either way.
 
-Importing this module compiles it, about 10 s; what was compiled is kept beside the file, or in the user's cache folder,
-and later processes load it in half a second.
+Importing this module compiles it, 2 s of processor, or loads it in half a second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import llvmlite.binding as llvm
 import numba
@@ -23,13 +22,14 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils as tools
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-F = TypeVar("F", bound=Callable[..., Any])
+from commonspace.search.index.compiling import compiled, filled, read
+
 Bytes = npt.NDArray[np.uint8]
 Signed = npt.NDArray[np.int8]
 Links = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
 
 _STARTS = 4  # best entries from which a walk begins
 _LANES = 64  # bytes of a code multiplied at once
@@ -38,8 +38,6 @@ _DONE = np.int64(1) << 62  # after every key
 
 _i8, _i32, _i64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _bytes, _sums, _lanes = ir.VectorType(_i8, _LANES), ir.VectorType(_i32, 16), ir.VectorType(ir.IntType(1), _LANES)
-
-
 _tools: Any = tools  # some releases of Numba have types and some have none
 
 
@@ -51,17 +49,6 @@ def _inline(write: Callable[..., Any]) -> Any:
 def _called(function: Callable[..., Any]) -> Any:
     """Compile for the arguments that it is called with by other compiled functions."""
     return numba.njit(nogil=True)(function)
-
-
-def _compiled(*signature: Any, fast: bool = False) -> Callable[[F], F]:
-    """Compile for arguments of these types, in a form that other threads can run beside."""
-    made = numba.njit(types.void(*signature), cache=True, nogil=True, fastmath=fast, error_model="numpy")
-    return cast(Callable[[F], F], made)
-
-
-def _read(kind: Any, dimensions: int) -> Any:
-    """Return the type of an array that is only read, such as a memory map; others fit it, too."""
-    return types.Array(kind, dimensions, "C", readonly=True)
 
 
 def _pointer(context: Any, builder: Any, kind: Any, array: Any) -> Any:
@@ -146,8 +133,9 @@ def _plain(codes: Bytes, row: int, queries: Signed, query: int, heavy: int) -> A
 
 
 def _has_vnni() -> bool:
-    features = llvm.get_host_cpu_features()
-    return all(features.get(name, False) for name in ("avx512vnni", "avx512bw"))
+    """Return whether Numba compiles for such a processor; it may be told to do with less than there is."""
+    _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return {"+avx512vnni", "+avx512bw"} <= set(features.split(","))
 
 
 if _has_vnni():
@@ -157,9 +145,9 @@ else:
     _score = _plain
 
 
-@_compiled(
-    _read(types.uint8, 2), types.int32, _read(types.int32, 2), _read(types.int32, 1), _read(types.int8, 3), types.int64,
-    types.Array(types.int32, 2, "C"),
+@compiled(
+    read(types.uint8, 2), types.int32, read(types.int32, 2), read(types.int32, 1), read(types.int8, 3), types.int64,
+    filled(types.int32),
 )  # fmt: skip
 def walk(codes: Bytes, heavy: int, links: Links, entries: Links, queries: Signed, beam: int, found: Links) -> None:
     """Fill `found` (q, beam) with the rows of each query's beam, best first, and -1 where there are fewer.
@@ -245,150 +233,3 @@ def walk(codes: Bytes, heavy: int, links: Links, entries: Links, queries: Signed
                 at += 1
         for j in range(beam):
             found[q, j] = (keys[j] & 0xFFFFFFFF) >> 1 if j < size else -1
-
-
-@_compiled(
-    _read(types.float32, 2), types.int64, _read(types.int32, 2), types.float32, types.int64,
-    types.Array(types.int32, 2, "C"), fast=True,
-)  # fmt: skip
-def prune(vectors: Floats, start: int, candidates: Links, alpha: float, least: int, links: Links) -> None:
-    """Fill `links` (m, degree) with the candidates that no nearer link makes superfluous, nearest first.
-
-    Parameters
-    ----------
-    vectors : (n, dim) float32
-        All vectors.
-    start : int
-        The first of the m rows whose links are chosen.
-    candidates : (m, c) int32
-        Rows, in any order; -1 for none. The row itself and repetitions are passed over.
-    alpha : float
-        A candidate is dropped if some link is nearer to it, alpha times the squared distance, than the row is.
-    least : int
-        Links that dropped candidates fill up to, nearest first.
-    links : (m, degree) int32
-        Filled; -1 after the last.
-    """
-    dim = vectors.shape[1]
-    order = np.empty(candidates.shape[1], np.int64)
-    apart = np.empty(candidates.shape[1], np.float32)
-    for i in range(len(candidates)):
-        row, count, size = start + i, 0, 0
-        for j in range(candidates.shape[1]):
-            near = np.int64(candidates[i, j])
-            if near < 0 or near == row:
-                continue
-            d = np.float32(0)
-            for t in range(dim):
-                d += (vectors[row, t] - vectors[near, t]) ** 2
-            place = count
-            while place > 0 and (apart[place - 1] > d or (apart[place - 1] == d and order[place - 1] > near)):
-                place -= 1
-            if place > 0 and order[place - 1] == near:
-                continue
-            for p in range(count, place, -1):
-                order[p], apart[p] = order[p - 1], apart[p - 1]
-            order[place], apart[place] = near, d
-            count += 1
-        links[i] = -1
-        for fill in range(2):
-            for j in range(count):
-                if size == links.shape[1] or (fill and size >= least):
-                    break
-                kept = order[j] >= 0
-                for s in range(0 if fill or not kept else size):
-                    d = np.float32(0)
-                    for t in range(dim):
-                        d += (vectors[links[i, s], t] - vectors[order[j], t]) ** 2
-                    if alpha * d <= apart[j]:
-                        kept = False
-                        break
-                if kept:
-                    links[i, size] = order[j]
-                    size += 1
-                    order[j] = -1  # chosen
-
-
-@_compiled(_read(types.int32, 2), types.Array(types.int32, 2, "C"))
-def turned(links: Links, out: Links) -> None:
-    """Fill `out` (n, c) with the rows that link to each row: those that rank it high first; -1 after the last."""
-    size = np.zeros(len(out), np.int64)
-    out[:] = -1
-    for j in range(links.shape[1]):
-        for row in range(len(links)):
-            near = links[row, j]
-            if near >= 0 and size[near] < out.shape[1]:
-                out[near, size[near]] = row
-                size[near] += 1
-
-
-@_compiled(_read(types.int32, 2), types.int64, types.Array(types.int32, 2, "C"))
-def asked_together(tops: Links, best: int, out: Links) -> None:
-    """Fill `out` (n, c) with pairs of rows that answer a query: its best few, each with all its others, both ways.
-
-    `tops` (m, t) are the best rows of each query, best first. Where there is no room for all pairs of a row, those with
-    the very best of queries come first.
-    """
-    size = np.zeros(len(out), np.int64)
-    out[:] = -1
-    for i in range(min(best, tops.shape[1])):
-        for q in range(len(tops)):
-            for j in range(tops.shape[1]):
-                if tops[q, i] < 0 or tops[q, j] < 0:
-                    break
-                for row, near in ((tops[q, i], tops[q, j]), (tops[q, j], tops[q, i])):
-                    known = row == near or size[row] == out.shape[1]
-                    for s in range(size[row]):
-                        known = known or out[row, s] == near
-                    if not known:
-                        out[row, size[row]] = near
-                        size[row] += 1
-
-
-@_compiled(_read(types.int32, 2), types.Array(types.int32, 2, "C"))
-def join(others: Links, links: Links) -> None:
-    """Append to the links (n, degree) those of `others` (n, d) that are not among them, as far as there is room."""
-    for row in range(len(links)):
-        size = 0
-        while size < links.shape[1] and links[row, size] >= 0:
-            size += 1
-        for j in range(others.shape[1]):
-            near = others[row, j]
-            if near < 0 or size == links.shape[1]:
-                break
-            known = False
-            for s in range(size):
-                known = known or links[row, s] == near
-            if not known:
-                links[row, size] = near
-                size += 1
-
-
-@_compiled(types.Array(types.int32, 2, "C"), types.int64)
-def adopt(links: Links, least: int) -> None:
-    """Let `least` of the rows that a row links to lead back to it where fewer rows lead there: no row shall be lost.
-
-    A row whose links are all taken gives up the last one that enough others share.
-    """
-    n, degree = links.shape
-    leading = np.zeros(n, np.int64)
-    for row in range(n):
-        for j in range(degree):
-            if links[row, j] >= 0:
-                leading[links[row, j]] += 1
-    for row in range(n):
-        for j in range(degree):
-            near = links[row, j]
-            if near < 0 or leading[row] >= least:
-                break
-            free, known = -1, False
-            for s in range(degree - 1, -1, -1):
-                other = links[near, s]
-                known = known or other == row
-                if other < 0 or (free < 0 and leading[other] > least):
-                    free = s
-            if free >= 0 and not known:
-                if links[near, free] >= 0:
-                    leading[links[near, free]] -= 1
-                links[near, free] = row
-                leading[row] += 1
