@@ -20,14 +20,19 @@ def possible() -> bool:
 
 
 def curves(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:
-    """Draw queries per second over recall, one line an engine."""
+    """Draw queries per second over recall, one line an engine; what is missed has a logarithmic scale."""
     plt = _pyplot()
     figure, axes = plt.subplots(figsize=(9.5, 5.5), layout="constrained")
+    least = 5e-4
     for i, row in enumerate(sorted(rows, key=lambda r: r["system"] != OURS)):
         points = sorted(row["points"], key=lambda p: p["recall"])
-        recall, speed = [p["recall"] for p in points], [p["qps"] for p in points]
-        axes.plot(recall, speed, label=row["system"], **_style(i, row["system"]))
-    axes.set(xlabel="recall@10", ylabel="queries per second", yscale="log", xlim=(0.6, 1.005), title=title)
+        missed, speed = [max(1 - p["recall"], least) for p in points], [p["qps"] for p in points]
+        axes.plot(missed, speed, label=row["system"], **_style(i, row["system"]))
+    axes.set(xlabel="recall@10", ylabel="queries per second", title=title)
+    axes.set(xscale="log", yscale="log", xlim=(0.4, least * 0.9))
+    shown = (0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+    axes.set_xticks([1 - r for r in shown] + [least], [*map(str, shown), "1"])
+    axes.minorticks_off()
     _finish(plt, figure, axes, path)
 
 
