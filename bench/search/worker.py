@@ -86,8 +86,16 @@ def _build(engine: Any, corpus: Path, fields: Path | None, train: Path) -> dict[
     engine.build(np.asarray(X), columns, queries)
     seconds = perf_counter() - start
     del X, columns, queries
+    _trim()
     after = memory()
     return {"build_seconds": seconds, **{f"{k}_bytes": max(0, after[k] - before[k]) for k in after}}
+
+
+def _trim() -> None:
+    """Let the allocator give back what building has left, of every engine alike; it is no memory of the index."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # another system's allocator
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _call(engine: Any, variant: Variant, name: str, a: dict[str, Any]) -> Any:

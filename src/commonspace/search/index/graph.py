@@ -36,7 +36,7 @@ import numpy.typing as npt
 
 from commonspace.core import progress as bars
 from commonspace.search.index.shortlist import Coded
-from commonspace.search.index.workers import each, threads
+from commonspace.search.index.workers import by_blocks, each, threads
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -178,7 +178,7 @@ def search(coded: Coded, graph: Graph, queries: Floats, beam: int) -> Ints:
     if walking is None:
         raise RuntimeError("the compiled walk is not there")
     bits = coded.code.packing
-    asked = halves(coded.code.prepare(queries), bits or 8, coded.rows.shape[1])
+    asked = halves(by_blocks(coded.code.prepare, queries), bits or 8, coded.rows.shape[1])
     found = np.empty((len(queries), beam), np.int32)
 
     def work(at: slice) -> None:
