@@ -201,8 +201,8 @@ def _exact(vectors: int, selected: int, queries: int, dim: int) -> float:
     if selected == vectors:
         return selected * (_READ + (queries > 1) * _PACK + (queries - 1) * _MULTIPLY) * dim + queries * _PICK
     if queries <= FEW:
-        return queries * (_PICK + selected * _LOOK * dim)
-    return selected * (_COPY * dim + queries * (_PRODUCT * dim + _SCORE)) + queries * _PICK
+        return queries * selected * _LOOK * dim
+    return selected * (_COPY * dim + queries * (_PRODUCT * dim + _SCORE))
 
 
 def _walk(queries: int, cells: int, degree: int, beam: int, settings: Settings, dim: int) -> float:
