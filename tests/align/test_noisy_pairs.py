@@ -128,7 +128,7 @@ def test_data_that_is_all_wrong_is_not_trained_on() -> None:
     assert found.value > 0.8
 
 
-@pytest.mark.parametrize("arguments", [{"folds": 1}, {"repeats": 0}])
+@pytest.mark.parametrize("arguments", [{"folds": 1}, {"folds": 31}, {"repeats": 0}])
 def test_impossible_arguments_are_refused(arguments: dict[str, int]) -> None:
     with pytest.raises(BadInput):
         pair_quality(two_views(60), **arguments)

@@ -232,6 +232,10 @@ def judge(data: PairData, *, folds: int = 5, repeats: int = 3, rng: np.random.Ge
     if not enough:
         most = max(map(len, shared.values()), default=0)
         raise BadInput(f"at least {LEAST} pairs are needed to tell right from wrong ones, and there are {most}")
+    if 2 * folds > (fewest := min(map(len, enough.values()))):
+        raise BadInput(
+            f"{fewest} pairs cannot be cut into {folds} folds of at least 2: pass folds={fewest // 2} or fewer"
+        )
     judged = {}
     with task("Judging pairs", total=len(enough) * (repeats + 1)) as bar:
         for (a, b), rows in enough.items():
