@@ -7,6 +7,7 @@ from tests.fake_space import DIM, FakeSpace
 from commonspace import Collection
 from commonspace.collection import indexing
 from commonspace.core.bags import Bags
+from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
 from commonspace.search import planner
 from commonspace.search.index import graph, merging
@@ -119,3 +120,11 @@ def test_an_index_that_was_tuned_before_there_were_links_never_walks(c):
     old = {k: v for k, v in c._tuned(column).items() if k != "beam"}
     c._tuned = lambda column: old
     assert c._settings(column).beam == 0
+
+
+@pytest.mark.parametrize("given", [{"degree": -3}, {"cells": 0}])
+def test_an_index_without_sense_is_refused_before_any_work(c, given):
+    add(c, range(100), 0)
+    with pytest.raises(BadInput, match=next(iter(given))):
+        c.build_index("image", **given)
+    assert c.index() == []

@@ -20,7 +20,7 @@ from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build as make
 from commonspace.core.registry import check_restorable, name_of
-from commonspace.core.vectors import check_vectors
+from commonspace.core.vectors import check_positive, check_vectors
 from commonspace.search.best import Gallery, Searchable
 from commonspace.search.planner import Plan, Settings
 from commonspace.store import incoming
@@ -131,6 +131,10 @@ class Indexing(Opened):
         self._items.check_writable()
         if code is not None:
             check_restorable("Code", make("Code", code))
+        if degree is not None and degree < 0:
+            raise BadInput(f"degree must be 0 for no links, or the most that a vector has, not {degree!r}")
+        if cells is not None:
+            check_positive("cells", cells)
         if modality is not None:
             incoming.check_modalities([modality], self.space.modalities)
         now = self._items.snapshot()
