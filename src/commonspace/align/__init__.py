@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from commonspace.align.encoder_ranks import rank_encoders
     from commonspace.align.fit import FitResult, fit_heads
     from commonspace.align.forward import NumpyHead
+    from commonspace.align.gap_bridge import GapBridge, choose_bridge
     from commonspace.align.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.recipe import RECIPES, Recipe
     from commonspace.align.two_tier import TwoTier, fit_two_tier
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 _LAZY = {
     "Augment": "augment",
     "FitResult": "fit",
+    "GapBridge": "gap_bridge",
     "NumpyHead": "forward",
     "PairQuality": "noisy_pairs",
     "RECIPES": "recipe",
     "Recipe": "recipe",
     "TwoTier": "two_tier",
+    "choose_bridge": "gap_bridge",
     "compare_baselines": "baselines",
     "curate": "curation",
     "fit_heads": "fit",
@@ -40,10 +43,12 @@ __all__ = [
     "RECIPES",
     "Augment",
     "FitResult",
+    "GapBridge",
     "NumpyHead",
     "PairQuality",
     "Recipe",
     "TwoTier",
+    "choose_bridge",
     "compare_baselines",
     "curate",
     "fit_heads",
