@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from commonspace.align.gap_bridge import GapBridge, choose_bridge
     from commonspace.align.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.recipe import RECIPES, Recipe
+    from commonspace.align.refinement import Refined, refine
     from commonspace.align.two_tier import TwoTier, fit_two_tier
 
 _LAZY = {
@@ -29,6 +30,7 @@ _LAZY = {
     "PairQuality": "noisy_pairs",
     "RECIPES": "recipe",
     "Recipe": "recipe",
+    "Refined": "refinement",
     "TwoTier": "two_tier",
     "choose_bridge": "gap_bridge",
     "compare_baselines": "baselines",
@@ -37,6 +39,7 @@ _LAZY = {
     "fit_two_tier": "two_tier",
     "pair_quality": "noisy_pairs",
     "rank_encoders": "encoder_ranks",
+    "refine": "refinement",
 }
 
 __all__ = [
@@ -47,6 +50,7 @@ __all__ = [
     "NumpyHead",
     "PairQuality",
     "Recipe",
+    "Refined",
     "TwoTier",
     "choose_bridge",
     "compare_baselines",
@@ -55,6 +59,7 @@ __all__ = [
     "fit_two_tier",
     "pair_quality",
     "rank_encoders",
+    "refine",
 ]
 
 
