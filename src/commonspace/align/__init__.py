@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from commonspace.align.forward import NumpyHead
     from commonspace.align.gap_bridge import GapBridge, choose_bridge
     from commonspace.align.noisy_pairs import PairQuality, pair_quality
+    from commonspace.align.poison import TriggerReport, find_triggers
     from commonspace.align.recipe import RECIPES, Recipe
     from commonspace.align.refinement import Refined, refine
     from commonspace.align.two_tier import TwoTier, fit_two_tier
@@ -31,10 +32,12 @@ _LAZY = {
     "RECIPES": "recipe",
     "Recipe": "recipe",
     "Refined": "refinement",
+    "TriggerReport": "poison",
     "TwoTier": "two_tier",
     "choose_bridge": "gap_bridge",
     "compare_baselines": "baselines",
     "curate": "curation",
+    "find_triggers": "poison",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
     "pair_quality": "noisy_pairs",
@@ -51,10 +54,12 @@ __all__ = [
     "PairQuality",
     "Recipe",
     "Refined",
+    "TriggerReport",
     "TwoTier",
     "choose_bridge",
     "compare_baselines",
     "curate",
+    "find_triggers",
     "fit_heads",
     "fit_two_tier",
     "pair_quality",
