@@ -22,7 +22,7 @@ _LONG = 500  # rows a query that are not all sorted
 _PAIRS = 25_000  # pairs that one thread takes at once
 
 
-def rerank(queries: Floats, vectors: Floats, rows: Ints, k: int) -> tuple[Ints, Floats]:
+def rerank(queries: Floats, vectors: Floats, rows: Ints, k: int, *, alone: bool = False) -> tuple[Ints, Floats]:
     """Return the k best of each query's rows, best first; equal scores in the order of the rows.
 
     Parameters
@@ -35,6 +35,8 @@ def rerank(queries: Floats, vectors: Floats, rows: Ints, k: int) -> tuple[Ints, 
         The shortlist; -1 where there is none.
     k : int
         At least 1.
+    alone : bool
+        Whether to stay in the thread that asks, which is one of several that work.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def rerank(queries: Floats, vectors: Floats, rows: Ints, k: int) -> tuple[Ints, 
 
     size = max(1, _PAIRS // max(1, c))
     slices = [slice(i, i + size) for i in range(0, q, size)]
-    each(work, slices, threads() if len(slices) > 1 else 1)
+    each(work, slices, threads() if len(slices) > 1 and not alone else 1)
     return best, scores
 
 
