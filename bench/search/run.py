@@ -206,12 +206,13 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
     """Print what was measured as tables."""
     for kind in dict.fromkeys(r["queries"] for r in rows if r["measure"] == "speed"):
         print(f"\n{kind}: queries/s at recall@10 0.90, 0.95, 0.99; at 0.95 processor us a query, p50 and p99 ms of one")
-        print("query; bytes/row in memory and serialised; seconds to build")
+        print("query; bytes/row in memory and serialised, MB once a process; seconds to build")
         mine = [r for r in rows if r["measure"] == "speed" and r["queries"] == kind]
         for r in sorted(mine, key=lambda r: -(r["qps_at_0.95"] or 0)):
             speeds = "".join(f"{r[f'qps_at_{t}'] or NAN:10,.0f}" for t in ("0.90", "0.95", "0.99"))
             single = r["single_at_0.95"] or {"p50_ms": float("nan"), "p99_ms": float("nan")}
             bytes_ = f"{r['own_bytes'] / r['n']:8,.0f}{r['serialised_bytes'] / r['n']:8,.0f}"
+            bytes_ += f"{r['once_bytes'] / 1e6:6,.0f}"
             cost = f"{r['cpu_us_at_0.95'] or NAN:8,.0f}"
             wait = f"{single['p50_ms']:8.2f}{single['p99_ms']:8.2f}"
             print(f"{r['system']:28}{speeds}{cost}{wait}{bytes_}{r['build_seconds']:8.1f}")

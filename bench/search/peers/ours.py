@@ -24,15 +24,6 @@ class Ours(Peer):
     def __init__(self, *, threads: int, folder: Path, code: dict[str, Any] | None = None, degree: int = 0) -> None:
         super().__init__(threads=threads, folder=folder)
         self.code, self.degree = code, degree
-        # What every process loads once is not memory of the index; the peers' libraries are loaded by now, too.
-        from commonspace.search.index import segment  # noqa: F401
-        from commonspace.search.index.products import product
-
-        product()
-        if degree:
-            from commonspace.search.index import graph
-
-            graph.load()
 
     def build(self, X: np.ndarray, fields: dict[str, np.ndarray], queries: np.ndarray) -> None:
         self.X, self.fields, self.n = X, fields, len(X)
