@@ -53,6 +53,11 @@ def test_rows_that_fill_several_tiles_and_threads_are_all_searched(monkeypatch, 
     check(vectors(q, seed=1), vectors(3000), places, 10)
 
 
+@pytest.mark.parametrize(("q", "m", "k"), [(1, 3000, 2999), (1, 3000, 3000), (20, 1100, 1100), (20, 1100, 700)])
+def test_more_hits_may_be_asked_for_than_a_thread_compares(q, m, k):
+    check(vectors(q, 384, seed=1), vectors(3000, 384), np.arange(m), k)
+
+
 def test_negative_scores_are_ranked_as_well():
     X = vectors(2000)
     Q = vectors(50, seed=1)

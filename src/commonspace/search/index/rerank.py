@@ -83,7 +83,7 @@ def _exact(queries: Floats, vectors: Floats, rows: Ints) -> Floats:
 def _first(scores: Floats, rows: Ints, k: int) -> tuple[Ints, Floats]:
     """Return the k best of each query, best first; equal scores in the order of the rows."""
     keys = keyed(scores, rows)
-    if keys.shape[1] > _LONG:
+    if keys.shape[1] > max(_LONG, k):
         keys = np.partition(keys, k - 1, axis=1)[:, :k]
     keys.sort(axis=1)
     return unkeyed(keys[:, :k])
