@@ -47,7 +47,7 @@ def test_the_best_of_the_selected_rows_are_those_of_an_exact_search(q, m, k, see
 
 @pytest.mark.parametrize(("q", "m"), [(2, 2900), (150, 2900)])
 def test_rows_that_fill_several_tiles_and_threads_are_all_searched(monkeypatch, q, m):
-    for name, value in {"_TILE": 300, "_TILES": 2, "_QUERIES": 64, "_SORTED": 5000, "_NUMBERS": 1000}.items():
+    for name, value in {"_TILE": 300, "_TILES": 2, "_QUERIES": 64, "_SORTED": 5000, "WORTH": 1000}.items():
         monkeypatch.setattr(selected, name, value)
     places = np.sort(np.random.default_rng(0).permutation(3000)[:m])
     check(vectors(q, seed=1), vectors(3000), places, 10)

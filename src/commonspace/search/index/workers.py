@@ -89,6 +89,17 @@ def by_blocks(work: Callable[[Floats], Floats], rows: Floats) -> Floats:
 
 
 @contextmanager
+def faiss_alone() -> Iterator[None]:
+    """Let FAISS work in the thread that asks: its own threads keep a core busy for a while, waiting for more."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+@contextmanager
 def _blas_alone() -> Iterator[None]:
     """Let NumPy's products stay in the thread that asks, if they are OpenBLAS's with threads of its own.
 
