@@ -16,40 +16,50 @@ if TYPE_CHECKING:
     from commonspace.align.encoder_ranks import rank_encoders
     from commonspace.align.fit import FitResult, fit_heads
     from commonspace.align.forward import NumpyHead
+    from commonspace.align.gap_bridge import GapBridge, choose_bridge
     from commonspace.align.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.recipe import RECIPES, Recipe
+    from commonspace.align.refinement import Refined, refine
     from commonspace.align.two_tier import TwoTier, fit_two_tier
 
 _LAZY = {
     "Augment": "augment",
     "FitResult": "fit",
+    "GapBridge": "gap_bridge",
     "NumpyHead": "forward",
     "PairQuality": "noisy_pairs",
     "RECIPES": "recipe",
     "Recipe": "recipe",
+    "Refined": "refinement",
     "TwoTier": "two_tier",
+    "choose_bridge": "gap_bridge",
     "compare_baselines": "baselines",
     "curate": "curation",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
     "pair_quality": "noisy_pairs",
     "rank_encoders": "encoder_ranks",
+    "refine": "refinement",
 }
 
 __all__ = [
     "RECIPES",
     "Augment",
     "FitResult",
+    "GapBridge",
     "NumpyHead",
     "PairQuality",
     "Recipe",
+    "Refined",
     "TwoTier",
+    "choose_bridge",
     "compare_baselines",
     "curate",
     "fit_heads",
     "fit_two_tier",
     "pair_quality",
     "rank_encoders",
+    "refine",
 ]
 
 
