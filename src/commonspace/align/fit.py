@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +23,11 @@ from commonspace.align.noisy_pairs import PairQuality
 from commonspace.align.objectives.matryoshka import nested_sizes
 from commonspace.align.recipe import Recipe, get_recipe
 from commonspace.align.remedies import remedied
+from commonspace.align.torch_state import at_precision, seeded
 from commonspace.align.trainer import Trainer
 from commonspace.align.validation import prefix_figures, retrieval_figures, subsample
 from commonspace.core.blocks import Block
 from commonspace.core.errors import BadInput, CommonspaceError
-from commonspace.core.method import check_choice
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.core.registry import build
@@ -201,7 +200,7 @@ def fit_heads(
         left, who_meets, found = remedied(training, who_meets, noisy_pairs, generator(seed))
         training, quality = left, found.placed(training.rows, len(next(iter(X.values()))))
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with _seeded(int(rng.integers(2**31)), target), _precision(precision):
+    with seeded(int(rng.integers(2**31)), target), at_precision(precision):
         trainer = Trainer(
             training,
             settings,
@@ -375,25 +374,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch for a block and leave its global state as it was."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _precision(precision: str | None) -> Iterator[None]:
-    if precision is None:
-        yield
-        return
-    check_choice("precision", precision, ("highest", "high", "medium"))
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
