@@ -82,7 +82,9 @@ class Trainer:
         self.device = device
         self.rng = rng
         self.generator = torch.Generator(device=device).manual_seed(int(rng.integers(2**31)))
-        self.sampler = build("Sampler", sampler, batch_size=recipe.batch_size)
+        # A copy, so that what a sampler learns about this data does not change one that the user passed.
+        self.sampler = copy.deepcopy(build("Sampler", sampler, batch_size=recipe.batch_size))
+        tell([self.sampler], "prepare", data, rng)
         self.X = {m: torch.from_numpy(v).to(device) for m, v in data.X.items()}
         self.present = {m: torch.from_numpy(v).to(device) for m, v in data.present.items()}
         self.groups = torch.from_numpy(data.groups).to(device)
@@ -120,9 +122,10 @@ class Trainer:
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """Numbers of the last call of the objective, averaged over the members."""
+        """Numbers of the last call of the objective, averaged over the members, and of the sampler that has some."""
         found = [o.diagnostics for o in self.objectives]
-        return {k: float(np.mean([f[k] for f in found if k in f])) for k in found[0]}
+        means = {k: float(np.mean([f[k] for f in found if k in f])) for k in found[0]}
+        return {**getattr(self.sampler, "diagnostics", {}), **means}
 
     @property
     def kept(self) -> list[PerModality]:
