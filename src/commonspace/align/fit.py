@@ -19,6 +19,7 @@ from torch import Tensor
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
+from commonspace.align.negatives import Companions, Negatives
 from commonspace.align.noisy_pairs import PairQuality
 from commonspace.align.objectives.matryoshka import nested_sizes
 from commonspace.align.recipe import Recipe, get_recipe
@@ -95,6 +96,7 @@ def fit_heads(
     objective: Any = None,
     augment: Any = None,
     sampler: Any = "uniform",
+    negatives: Mapping[str, Negatives] | None = None,
     noisy_pairs: str | None = None,
     dim: int = 256,
     members: int = 1,
@@ -139,6 +141,9 @@ def fit_heads(
         As in `Recipe`; None leaves it to the recipe.
     sampler : str, mapping or sampler
         Who meets in a batch.
+    negatives : mapping of str to Negatives, optional
+        Modality -> rows made to be wrong for an item, such as its text with a word exchanged (`edits`). They join the
+        batches of their items, as further candidates.
     noisy_pairs : {None, "drop", "repair", "reweight"}
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
         fits clearly best, where there is one; or show each as often as it is likely right. Validation stays as it is.
@@ -193,7 +198,9 @@ def fit_heads(
         settings = dataclasses.replace(settings, objective=nested)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     rng = generator(seed)
-    training, held = _parts(PairData.check(X, present, groups), valid, rng)
+    training = PairData.check(X, present, groups)
+    every_group = training.groups
+    training, held = _parts(training, valid, rng)
     quality, who_meets = None, sampler
     if noisy_pairs is not None:
         who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
@@ -212,6 +219,8 @@ def fit_heads(
             chunk_size=chunk_size,
             device=target,
             rng=rng,
+            # From a generator of their own, so that batches are the same with and without them.
+            companions=Companions(negatives, every_group, training, rng.spawn(1)[0]) if negatives else None,
         )
         run = _Run(trainer, held and subsample(held, rng), max_seconds)
         run.train()
