@@ -24,6 +24,7 @@ from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
 from commonspace.align.gradcache import cached_backward, depends_on_neighbours
 from commonspace.align.modules import PerModality
+from commonspace.align.negatives import Batch, Companions
 from commonspace.align.objectives.base import build_objective, tell
 from commonspace.align.recipe import Recipe
 from commonspace.core.blocks import Block
@@ -58,6 +59,8 @@ class Trainer:
         Where to train.
     rng : numpy Generator
         For batches; torch's own generators are seeded from it.
+    companions : Companions, optional
+        Negatives that join the batches of their items.
     """
 
     def __init__(
@@ -73,16 +76,20 @@ class Trainer:
         chunk_size: int | None,
         device: torch.device,
         rng: np.random.Generator,
+        companions: Companions | None = None,
     ) -> None:
         self.data = data
         self.recipe = recipe
         self.dim = dim
         self.chunk_size = chunk_size
         self.relevance = relevance
+        self.companions = companions
         self.device = device
         self.rng = rng
         self.generator = torch.Generator(device=device).manual_seed(int(rng.integers(2**31)))
-        self.sampler = build("Sampler", sampler, batch_size=recipe.batch_size)
+        # A copy, so that what a sampler learns about this data does not change one that the user passed.
+        self.sampler = copy.deepcopy(build("Sampler", sampler, batch_size=recipe.batch_size))
+        tell([self.sampler], "prepare", data, rng)
         self.X = {m: torch.from_numpy(v).to(device) for m, v in data.X.items()}
         self.present = {m: torch.from_numpy(v).to(device) for m, v in data.present.items()}
         self.groups = torch.from_numpy(data.groups).to(device)
@@ -120,9 +127,10 @@ class Trainer:
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """Numbers of the last call of the objective, averaged over the members."""
+        """Numbers of the last call of the objective, averaged over the members, and of the sampler that has some."""
         found = [o.diagnostics for o in self.objectives]
-        return {k: float(np.mean([f[k] for f in found if k in f])) for k in found[0]}
+        means = {k: float(np.mean([f[k] for f in found if k in f])) for k in found[0]}
+        return {**getattr(self.sampler, "diagnostics", {}), **means}
 
     @property
     def kept(self) -> list[PerModality]:
@@ -198,12 +206,16 @@ class Trainer:
         present = {m: mask[i] for m, mask in self.present.items()}
         clean = {m: X[i, 0] for m, X in self.X.items()}
         x = {m: choose_variant(X, i, self.generator) if X.shape[1] > 1 else clean[m] for m, X in self.X.items()}
+        relevance, groups = self._relevance(index, i), self.groups[i]
+        if self.companions is not None:
+            given = None if self.relevance is None else self._given
+            alone = Batch(x, clean, present, relevance, groups)
+            x, clean, present, relevance, groups = self.companions.join(alone, index, given)
         x = self.recipe.augment(x, present, mean=self.mean, std=self.std, generator=self.generator)
-        relevance = self._relevance(index, i)
         self.optimiser.zero_grad(set_to_none=True)
         losses = []
         for member, objective in zip(self.members, self.objectives, strict=True):
-            losses.append(self._backward(member.train(), objective, x, present, relevance, clean, self.groups[i]))
+            losses.append(self._backward(member.train(), objective, x, present, relevance, clean, groups))
         self.optimiser.step()
         return torch.stack(losses).mean()
 
@@ -259,9 +271,14 @@ class Trainer:
         if self.relevance is None:
             g = self.groups[i]
             return (g[:, None] == g[None, :]).float()
-        given = torch.as_tensor(np.asarray(self.relevance(self.data.rows[index])), dtype=torch.float32)
-        if tuple(given.shape) != (len(i), len(i)) or not bool((given >= 0).all()):
-            raise BadInput(f"relevance must return a ({len(i)}, {len(i)}) array of numbers >= 0 for {len(i)} positions")
+        return self._given(self.data.rows[index])
+
+    def _given(self, rows: np.ndarray) -> Tensor:
+        """Return the relevance that the user's function gives of positions in the user's data, checked."""
+        n = len(rows)
+        given = torch.as_tensor(np.asarray(self.relevance(rows)), dtype=torch.float32)  # type: ignore[misc]
+        if tuple(given.shape) != (n, n) or not bool((given >= 0).all()):
+            raise BadInput(f"relevance must return a ({n}, {n}) array of numbers >= 0 for {n} positions")
         own = torch.diagonal(given)
         own.copy_(torch.where(own > 0, own, torch.ones_like(own)))
         return given.to(self.device)
