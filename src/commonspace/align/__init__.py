@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from commonspace.align.forward import NumpyHead
     from commonspace.align.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.recipe import RECIPES, Recipe
+    from commonspace.align.text_filters import FilteredTexts, filter_texts
     from commonspace.align.two_tier import TwoTier, fit_two_tier
 
 _LAZY = {
     "Augment": "augment",
+    "FilteredTexts": "text_filters",
     "FitResult": "fit",
     "NumpyHead": "forward",
     "PairQuality": "noisy_pairs",
@@ -30,6 +32,7 @@ _LAZY = {
     "TwoTier": "two_tier",
     "compare_baselines": "baselines",
     "curate": "curation",
+    "filter_texts": "text_filters",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
     "pair_quality": "noisy_pairs",
@@ -39,6 +42,7 @@ _LAZY = {
 __all__ = [
     "RECIPES",
     "Augment",
+    "FilteredTexts",
     "FitResult",
     "NumpyHead",
     "PairQuality",
@@ -46,6 +50,7 @@ __all__ = [
     "TwoTier",
     "compare_baselines",
     "curate",
+    "filter_texts",
     "fit_heads",
     "fit_two_tier",
     "pair_quality",
