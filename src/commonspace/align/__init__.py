@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from commonspace.align.encoder_ranks import rank_encoders
     from commonspace.align.fit import FitResult, fit_heads
     from commonspace.align.forward import NumpyHead
+    from commonspace.align.noisy_labels import CleanedLabels, clean_labels
     from commonspace.align.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.recipe import RECIPES, Recipe
     from commonspace.align.text_filters import FilteredTexts, filter_texts
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Augment": "augment",
+    "CleanedLabels": "noisy_labels",
     "FilteredTexts": "text_filters",
     "FitResult": "fit",
     "NumpyHead": "forward",
@@ -30,6 +32,7 @@ _LAZY = {
     "RECIPES": "recipe",
     "Recipe": "recipe",
     "TwoTier": "two_tier",
+    "clean_labels": "noisy_labels",
     "compare_baselines": "baselines",
     "curate": "curation",
     "filter_texts": "text_filters",
@@ -42,12 +45,14 @@ _LAZY = {
 __all__ = [
     "RECIPES",
     "Augment",
+    "CleanedLabels",
     "FilteredTexts",
     "FitResult",
     "NumpyHead",
     "PairQuality",
     "Recipe",
     "TwoTier",
+    "clean_labels",
     "compare_baselines",
     "curate",
     "filter_texts",
