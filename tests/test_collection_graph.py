@@ -5,7 +5,7 @@ import pytest
 from tests.fake_space import DIM, FakeSpace
 
 from commonspace import Collection
-from commonspace.collection import indexing
+from commonspace.collection import building
 from commonspace.core.bags import Bags
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
@@ -27,7 +27,7 @@ def vectors(n, seed):
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Build segments of few vectors, and walk wherever there are links."""
-    monkeypatch.setattr(indexing, "SMALL", 50)
+    monkeypatch.setattr(building, "SMALL", 50)
     monkeypatch.setattr(merging, "LEAST", 20)
     monkeypatch.setattr(graph, "LEAST", 1000)
     monkeypatch.setattr(planner, "_WORTH", np.inf)

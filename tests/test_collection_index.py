@@ -10,7 +10,7 @@ import pytest
 from tests.fake_space import DIM, FakeSpace
 
 from commonspace import BadInput, Collection, CommonspaceError
-from commonspace.collection import indexing
+from commonspace.collection import building, indexing
 from commonspace.compress.scalar import ScalarCode
 from commonspace.core.vectors import unit
 from commonspace.search.index import indexed, merging
@@ -32,7 +32,7 @@ def vectors(n, seed):
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Build segments of few vectors, and use them whatever they cost."""
-    monkeypatch.setattr(indexing, "SMALL", 50)
+    monkeypatch.setattr(building, "SMALL", 50)
     monkeypatch.setattr(merging, "LEAST", 20)
 
     def always(**given):
@@ -302,7 +302,7 @@ def test_few_vectors_are_left_to_exact_search_unless_a_code_is_named(c):
 def test_of_the_other_modalities_only_a_sample_is_read(c, monkeypatch):
     add(c, range(100), 1)
     c.add({"id": list(range(100, 200)), "text": [f"red {i}" for i in range(100)]})
-    monkeypatch.setattr(indexing, "_QUERIES", 50)
+    monkeypatch.setattr(building, "_QUERIES", 50)
     read, learned, matrix, fit = set(), [], Snapshot.matrix, ScalarCode.fit
     monkeypatch.setattr(Snapshot, "matrix", lambda s, name, *a, **o: read.add(name) or matrix(s, name, *a, **o))
     monkeypatch.setattr(ScalarCode, "fit", lambda s, X, queries: learned.append(queries) or fit(s, X, queries))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from commonspace.collection.indexing import Indexing
+from commonspace.collection.building import Building
 from commonspace.collection.workload import leaves_of
 from commonspace.core.errors import BadInput
 from commonspace.core.warning import warn
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TUNABLE = 1_000  # vectors below which there is nothing to tune
 
 
-class Tuning(Indexing):
+class Tuning(Building):
     """The part of `Collection` that measures how to search it."""
 
     def tune(
