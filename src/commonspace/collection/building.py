@@ -21,6 +21,7 @@ from commonspace.core.registry import check_restorable, name_of
 from commonspace.core.vectors import check_positive, check_vectors
 from commonspace.store import incoming
 from commonspace.store.records import VectorColumn
+from commonspace.store.segments import Entry
 from commonspace.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -61,6 +62,41 @@ class Built:
     segments: int
     written: int
     bytes_per_vector: float
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a build is asked for, checked; the arguments of `build_index`, None for what was left out.
+
+    Parameters
+    ----------
+    modality : str or None
+        The one to build; None for all.
+    code : str, mapping, Code or None
+        The short form.
+    cells, degree : int or None
+        Groups of similar vectors, links of a vector.
+    queries : (m, dim) float32 or None
+        Typical queries.
+    workload : mapping of str to int, or None
+        Filter -> how often it was asked.
+    rebuild : bool
+        Whether to build everything anew.
+    random_state : int
+        Seed.
+    tuned : mapping or None
+        What searches use from then on, as `Tuned.to_dict` gives it; None to keep what they use.
+    """
+
+    modality: str | None = None
+    code: Any = None
+    cells: int | None = None
+    degree: int | None = None
+    queries: Floats | None = None
+    workload: Mapping[str, int] | None = None
+    rebuild: bool = False
+    random_state: int = 0
+    tuned: Mapping[str, Any] | None = None
 
 
 class Building(Indexing):
@@ -123,24 +159,8 @@ class Building(Indexing):
         -----
         The layout after a workload is that of "High-Throughput Vector Similarity Search in Knowledge Graphs" (2023).
         """
-        self._items.check_writable()
-        if code is not None:
-            check_restorable("Code", make("Code", code))
-        if degree is not None and degree < 0:
-            raise BadInput(f"degree must be 0 for no links, or the most that a vector has, not {degree!r}")
-        if cells is not None:
-            check_positive("cells", cells)
-        if modality is not None:
-            incoming.check_modalities([modality], self.space.modalities)
-        now = self._items.snapshot()
-        filters = None if workload is None else counted(now, workload)
-        columns = [c for c in self._catalogue.columns(self._space_id) if modality in (None, c.modality)]
-        options: dict[str, Any] = {"cells": cells, "random_state": random_state, "progress": progress}
-        return [
-            self._build(now, column, code, degree, queries, filters, rebuild, options)
-            for column in columns
-            if column.name in now.schema.names
-        ]
+        asked = self._asked(modality, code, cells, degree, queries, workload, rebuild, random_state)
+        return self._carry_out(asked, progress=progress)
 
     def build_index_in_background(self, **options: Any) -> Future[list[Built]]:
         """Start `build_index` in a thread and return its future; `close` waits for it."""
@@ -158,17 +178,38 @@ class Building(Indexing):
         thread.start()
         return found
 
-    def _build(
+    def _asked(
         self,
-        now: Snapshot,
-        column: VectorColumn,
+        modality: str | None,
         code: Any,
+        cells: int | None,
         degree: int | None,
         queries: Any,
-        workload: Mapping[str, int] | None,
+        workload: Iterable[str | None] | None,
         rebuild: bool,
-        options: Mapping[str, Any],
-    ) -> Built:
+        random_state: int,
+    ) -> Asked:
+        """Return the arguments of `build_index`, checked before any work."""
+        self._items.check_writable()
+        if code is not None:
+            check_restorable("Code", make("Code", code))
+        if degree is not None and degree < 0:
+            raise BadInput(f"degree must be 0 for no links, or the most that a vector has, not {degree!r}")
+        if cells is not None:
+            check_positive("cells", cells)
+        if modality is not None:
+            incoming.check_modalities([modality], self.space.modalities)
+        filters = None if workload is None else counted(self._items.snapshot(), workload)
+        return Asked(modality, code, cells, degree, queries, filters, rebuild, random_state)
+
+    def _carry_out(self, asked: Asked, *, progress: bool) -> list[Built]:
+        """Build the index of each modality that is asked for."""
+        now = self._items.snapshot()
+        columns = [c for c in self._catalogue.columns(self._space_id) if asked.modality in (None, c.modality)]
+        return [self._build(now, column, asked, progress) for column in columns if column.name in now.schema.names]
+
+    def _build(self, now: Snapshot, column: VectorColumn, asked: Asked, progress: bool) -> Built:
+        """Build the index of a column, if there is anything to do; see `build_index`."""
         from commonspace.search.index import graph, merging
         from commonspace.search.index.segment import build
         from commonspace.search.index.tuning import default_code
@@ -177,41 +218,52 @@ class Building(Indexing):
         entries = self._segments.entries(column.name)
         fresh = len(now.matrix(column.name, column.dim, without=covered(part for _, part in parts))[0])
         live = [part.live for _, part in parts]
-        changed = code is not None and any(not _same_code(part.segment.coded.code, code) for _, part in parts)
-        moved = workload is not None and any(entry.about.get("workload", {}) != workload for entry in entries)
-        workload = self._workload(column) if workload is None else workload
-        if degree is not None and graph.available():
-            changed = changed or any(degree_of(part.segment) != degree for _, part in parts)
+        anew, moved = self._differs(parts, entries, asked)
         chosen: list[int] | None = list(range(len(parts)))
-        if not (rebuild or changed or moved or not parts):
+        if not (anew or not parts):
             chosen = merging.to_merge([len(part.segment) for _, part in parts], live, fresh)
-        if chosen is None or fresh + sum(live) < (1 if rebuild or moved or code is not None else SMALL):
+        least = 1 if asked.rebuild or moved or asked.code is not None else SMALL
+        if chosen is None or fresh + sum(live) < least:
+            if asked.tuned is not None:
+                self._set(column, asked.tuned)
             return self._built(now, column, 0)
-        left = {id for i, (id, _) in enumerate(parts) if i not in chosen}
-        rows, vectors, origin = self._gather(
-            now, column, [part for i, (_, part) in enumerate(parts) if i not in chosen]
-        )
-        known = entries[-1].about["code"] if entries else default_code(column.dim)
-        spec = known if code is None else code
-        fitted: Code = make("Code", spec)
-        asked = self._typical(now, column, queries)
-        fitted.fit(vectors, asked)
-        degree = entries[-1].about.get("degree") if degree is None and entries else degree
+        left = [(id, part) for i, (id, part) in enumerate(parts) if i not in chosen]
+        rows, vectors, origin = self._gather(now, column, [part for _, part in left])
+        known = entries[-1].about if entries else {}
+        code: Code = make("Code", known.get("code", default_code(column.dim)) if asked.code is None else asked.code)
+        queries = self._typical(now, column, asked.queries)
+        code.fit(vectors, queries)
+        degree = known.get("degree") if asked.degree is None else asked.degree
         linked = graph.usual(len(vectors)) if degree is None else degree
-
+        workload = known.get("workload", {}) if asked.workload is None else asked.workload
         leaves = leaves_of(now, rows, workload)
 
         def write(folder: Path) -> Segment:
-            return build(vectors, origin, fitted, folder=folder, leaves=leaves, degree=linked, queries=asked, **options)
+            return build(
+                vectors, origin, code, folder=folder, leaves=leaves, degree=linked, queries=queries,
+                cells=asked.cells, random_state=asked.random_state, progress=progress,
+            )  # fmt: skip
 
         about = {
-            "code": {"name": name_of(fitted), **fitted.get_params()}, "vectors": len(vectors), "degree": degree,
+            "code": {"name": name_of(code), **code.get_params()}, "vectors": len(vectors), "degree": degree,
             "files": list(origin.files), "workload": dict(workload),
         }  # fmt: skip
         if moved and (tuned := self._tuned(column)) is not None:
             self._set(column, {**tuned, "probe": 1.0})  # how many cells suffice was measured on others
-        self._segments.add(column.name, now.version, write, about, left)
+        self._segments.add(column.name, now.version, write, about, [id for id, _ in left])
         return self._built(now, column, len(vectors))
+
+    def _differs(self, parts: Sequence[tuple[str, Part]], entries: Sequence[Entry], asked: Asked) -> tuple[bool, bool]:
+        """Return whether everything has to be built anew, and whether because of another workload."""
+        from commonspace.search.index import graph
+
+        moved = asked.workload is not None and any(e.about.get("workload", {}) != asked.workload for e in entries)
+        anew = asked.rebuild or moved
+        if asked.code is not None:
+            anew = anew or any(not _same_code(part.segment.coded.code, asked.code) for _, part in parts)
+        if asked.degree is not None and graph.available():
+            anew = anew or any(degree_of(part.segment) != asked.degree for _, part in parts)
+        return anew, moved
 
     def _built(self, now: Snapshot, column: VectorColumn, written: int) -> Built:
         parts = [part for _, part in self._parts(now, column)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from commonspace.collection.building import Building
+from commonspace.collection.building import Asked, Building
 from commonspace.collection.workload import leaves_of
 from commonspace.core.errors import BadInput
 from commonspace.core.warning import warn
@@ -99,10 +99,14 @@ class Tuning(Building):
             matrix, asked, target_recall=target_recall, memory=memory, k=k, codes=codes, batch=batch,
             leaves=leaves_of(now, rows, self._workload(column)), random_state=random_state, progress=progress,
         )  # fmt: skip
-        options: dict[str, Any] = {"code": tuned.chosen.code, "queries": asked, "random_state": random_state}
-        options["degree"] = DEGREE if tuned.chosen.beam else 0  # links that no search follows cost memory
-        self.build_index(column.modality, **options, progress=progress)
-        self._set(column, tuned.to_dict())
+        self._carry_out(
+            Asked(
+                modality=column.modality, code=tuned.chosen.code, queries=asked, random_state=random_state,
+                degree=DEGREE if tuned.chosen.beam else 0,  # links that no search follows cost memory
+                tuned=tuned.to_dict(),
+            ),
+            progress=progress,
+        )  # fmt: skip
         if tuned.chosen.low < target_recall:
             warn(
                 f"no setting reached a recall of {target_recall} for certain; the best has {tuned.recall.value:.4f} "
