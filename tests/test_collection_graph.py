@@ -113,6 +113,18 @@ def test_tuning_measures_walks_and_links_are_kept_only_if_they_are_used(c, monke
     assert (plan.way in (way, "exact"), plan.beam) == (True, beam)
 
 
+def test_what_tuning_chose_is_dropped_with_the_links_it_was_measured_with(c):
+    add(c, range(1500), 1)
+    (column,) = c._columns("image")
+    c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)
+    c._set(column, {**c._tuned(column), "beam": 24, "degree": graph.DEGREE})
+    c.build_index("image", degree=graph.DEGREE, rebuild=True, progress=False)
+    assert c._tuned(column)["beam"] == 24
+    with pytest.warns(RuntimeWarning, match="64 links and now have .* no links"):
+        c.build_index("image", degree=0, progress=False)
+    assert c._tuned(column) is None
+
+
 def test_an_index_that_was_tuned_before_there_were_links_never_walks(c):
     add(c, range(1500), 1)
     c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)

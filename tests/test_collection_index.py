@@ -472,6 +472,33 @@ def test_tuning_builds_the_index_and_later_searches_use_what_it_chose(c, monkeyp
         c.tune("text")
 
 
+def test_what_tuning_chose_is_dropped_with_a_warning_when_the_code_it_was_measured_with_goes(c):
+    add(c, range(1500), 1)
+    column = c._column("image", None)
+    tuned = c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        c.build_index("image", code="scalar", rebuild=True)  # as it was measured
+    assert c._settings(column) == tuned.settings
+    with pytest.warns(RuntimeWarning, match=r"tuned with ScalarCode\(\).*now have ScalarCode\(bits=2\).*tune") as said:
+        c.build_index("image", code={"name": "scalar", "bits": 2})
+    assert [w.filename for w in said] == [__file__]
+    assert c._settings(column) == Settings()
+    assert c.info()["index"]["image"]["tuned"] is None
+    assert c.index()[0]["tuned"] is None
+
+
+def test_a_build_that_fails_leaves_what_tuning_chose(c, monkeypatch):
+    add(c, range(1500), 1)
+    c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)
+    before = c.info()["index"]
+    with monkeypatch.context() as m:
+        m.setattr(ScalarCode, "encode", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            c.build_index("image", code={"name": "scalar", "bits": 2})
+    assert c.info()["index"] == before
+
+
 def test_a_target_that_is_missed_is_said(c):
     add(c, range(1200), 1)
     with pytest.warns(RuntimeWarning, match="no setting reached"):

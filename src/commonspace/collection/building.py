@@ -19,7 +19,9 @@ from commonspace.core.protocols import Code
 from commonspace.core.registry import build as make
 from commonspace.core.registry import check_restorable, name_of
 from commonspace.core.vectors import check_positive, check_vectors
+from commonspace.core.warning import warn
 from commonspace.store import incoming
+from commonspace.store.ledger import Ledger
 from commonspace.store.records import VectorColumn
 from commonspace.store.segments import Entry
 from commonspace.store.snapshot import Snapshot
@@ -127,7 +129,8 @@ class Building(Indexing):
             One of the space's; all by default.
         code : str, mapping or Code, optional
             The short form: a name of `commonspace methods --family compress`, a name with arguments, or a code. By
-            default that of the index there is, or LeanVec with half the dimensions in 4 bits.
+            default that of the index there is, or LeanVec with half the dimensions in 4 bits. What `tune` has chosen
+            for another code or other links is dropped.
         cells : int, optional
             Groups of similar vectors; the square root of their number by default.
         degree : int, optional
@@ -154,6 +157,11 @@ class Building(Indexing):
         BadInput
             An unknown modality, too few vectors for the code, a code of a class that is not registered, a filter that
             cannot be evaluated, or a collection opened at an earlier version.
+
+        Warns
+        -----
+        RuntimeWarning
+            If what `tune` has chosen is dropped.
 
         Notes
         -----
@@ -250,7 +258,17 @@ class Building(Indexing):
         }  # fmt: skip
         if moved and (tuned := self._tuned(column)) is not None:
             self._set(column, {**tuned, "probe": 1.0})  # how many cells suffice was measured on others
-        self._segments.add(column.name, now.version, write, about, [id for id, _ in left])
+        forgotten: list[str] = []
+
+        def also(ledger: Ledger) -> None:
+            forgotten[:] = self._settle(ledger, column, asked.tuned, code, linked)
+
+        self._segments.add(column.name, now.version, write, about, [id for id, _ in left], also)
+        if forgotten:
+            warn(
+                f"searches of {column.modality} were tuned with {forgotten[0]} and now have {_words(code, linked)}, so "
+                "what tuning chose is dropped: call tune() to measure again"
+            )
         return self._built(now, column, len(vectors))
 
     def _differs(self, parts: Sequence[tuple[str, Part]], entries: Sequence[Entry], asked: Asked) -> tuple[bool, bool]:
@@ -264,6 +282,22 @@ class Building(Indexing):
         if asked.degree is not None and graph.available():
             anew = anew or any(degree_of(part.segment) != asked.degree for _, part in parts)
         return anew, moved
+
+    def _settle(
+        self, ledger: Ledger, column: VectorColumn, tuned: Mapping[str, Any] | None, code: Code, degree: int
+    ) -> list[str]:
+        """Say how a new segment is searched, in the transaction that enters it; return in words what is dropped.
+
+        What tuning has chosen holds for the code and links that it was measured with, and for no other.
+        """
+        if tuned is not None:
+            ledger.put("settings", self._setting(column, tuned))
+        elif (known := self._tuned(column)) is not None:
+            links = known.get("degree", degree)  # an early release did not write it down
+            if not _same_code(code, known["code"]) or links != degree:
+                ledger.remove("settings", column.name)
+                return [_words(make("Code", known["code"]), links)]
+        return []
 
     def _built(self, now: Snapshot, column: VectorColumn, written: int) -> Built:
         parts = [part for _, part in self._parts(now, column)]
@@ -311,3 +345,7 @@ class Building(Indexing):
 def _same_code(code: Code, spec: Any) -> bool:
     wanted = make("Code", spec)
     return name_of(wanted) == name_of(code) and wanted.get_params() == code.get_params()
+
+
+def _words(code: Code, degree: int) -> str:
+    return f"{code} and {f'{degree} links' if degree else 'no links'}"

@@ -99,7 +99,12 @@ class Indexing(Opened):
     def _set(self, column: VectorColumn, tuned: Mapping[str, Any]) -> None:
         """Search a column by these settings from now on."""
         with self._catalogue.writing() as ledger:
-            ledger.put("settings", (column.name, json.dumps(tuned), stamp()))
+            ledger.put("settings", self._setting(column, tuned))
+
+    @staticmethod
+    def _setting(column: VectorColumn, tuned: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Return the row of the catalogue that says how a column is searched."""
+        return column.name, json.dumps(tuned), stamp()
 
     def _parts(self, now: Snapshot, column: VectorColumn) -> list[tuple[str, Part]]:
         """Return the whole segments of a column as a version sees them, with their ids; those of no use left out."""

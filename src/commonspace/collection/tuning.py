@@ -76,7 +76,6 @@ class Tuning(Building):
         RuntimeWarning
             If nothing reached the target; the setting of highest recall was taken.
         """
-        from commonspace.search.index.graph import DEGREE
         from commonspace.search.index.tuning import tune_index
 
         self._items.check_writable()
@@ -102,7 +101,7 @@ class Tuning(Building):
         self._carry_out(
             Asked(
                 modality=column.modality, code=tuned.chosen.code, queries=asked, random_state=random_state,
-                degree=DEGREE if tuned.chosen.beam else 0,  # links that no search follows cost memory
+                degree=tuned.chosen.degree,  # links that no search follows cost memory
                 tuned=tuned.to_dict(),
             ),
             progress=progress,

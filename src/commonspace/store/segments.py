@@ -25,6 +25,7 @@ from commonspace.store import drafts
 from commonspace.store.catalogue import Catalogue, now
 from commonspace.store.files import below, size_of
 from commonspace.store.folder import names_folder
+from commonspace.store.ledger import Ledger
 
 INDEX = "index"
 GRACE = 3600.0  # seconds after which a folder that the catalogue does not know belongs to a dead writer
@@ -139,7 +140,13 @@ class Segments(Generic[S]):
             return None
 
     def add(
-        self, column: str, version: int, write: Callable[[Path], S], about: Mapping[str, Any], keeps: Collection[str]
+        self,
+        column: str,
+        version: int,
+        write: Callable[[Path], S],
+        about: Mapping[str, Any],
+        keeps: Collection[str],
+        also: Callable[[Ledger], None] | None = None,
     ) -> Entry:
         """Write a segment and enter it, in place of others; whole or not at all.
 
@@ -154,6 +161,8 @@ class Segments(Generic[S]):
         keeps : collection of str
             Segments of the column beside which it stands. All others are removed, those included that somebody entered
             while it was built.
+        also : callable, optional
+            What else changes in the catalogue with it, in the same transaction.
 
         Raises
         ------
@@ -174,6 +183,8 @@ class Segments(Generic[S]):
                 replaced = [known.id for known in self.entries(column) if known.id not in keeps]
                 ledger.remove("segments", *replaced)
                 ledger.put("segments", row)
+                if also is not None:
+                    also(ledger)
         except BaseException:
             if id not in {known.id for known in self.entries(column)}:
                 self._erase([id])

@@ -61,6 +61,8 @@ class Trial:
     beam : int
         Vectors kept and re-ranked by a walk over the graph, of which this is a trial; 0 for a scan. Then `probe` and
         `shortlist` are what a scan by the same code needs, for searches in which it is cheaper.
+    degree : int
+        Links of a vector in that graph; 0 for a scan.
     recall, low, high : float
         Mean recall on the queries that choose, with its 95 % interval.
     ms : float
@@ -76,6 +78,7 @@ class Trial:
     high: float
     ms: float = float("nan")
     beam: int = 0
+    degree: int = 0
 
     @property
     def name(self) -> str:
@@ -299,8 +302,9 @@ def _trials(segment: Segment, queries: Floats, true: Ints, k: int, target: float
         ways = [Trial(spec, code.bytes_per_vector, probe, c, 0, 0, 0) for c in lists]
         found.append(_least(segment, queries, true, k, target, batch, ways))
     if segment.graph is not None:
-        bytes_, c = code.bytes_per_vector + 4 * segment.graph.links.shape[1], found[0].shortlist
-        ways = [Trial(spec, bytes_, 1.0, c, 0, 0, 0, beam=b) for b in BEAMS if b >= k]
+        degree, c = segment.graph.links.shape[1], found[0].shortlist
+        size = code.bytes_per_vector + 4 * degree
+        ways = [Trial(spec, size, 1.0, c, 0, 0, 0, beam=b, degree=degree) for b in BEAMS if b >= k]
         found.append(_least(segment, queries, true, k, target, batch, ways))
     return found
 
