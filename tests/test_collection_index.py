@@ -488,15 +488,17 @@ def test_what_tuning_chose_is_dropped_with_a_warning_when_the_code_it_was_measur
     assert c.index()[0]["tuned"] is None
 
 
-def test_a_build_that_fails_leaves_what_tuning_chose(c, monkeypatch):
-    add(c, range(1500), 1)
-    c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)
-    before = c.info()["index"]
+@pytest.mark.parametrize("other", [{"code": {"name": "scalar", "bits": 2}}, {"workload": ["n = 1"]}])
+def test_a_build_that_is_interrupted_leaves_what_tuning_chose(c, monkeypatch, other):
+    add(c, range(1500), 1, n=[i % 3 for i in range(1500)])
+    tuned = c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)
+    c._set(c._column("image", None), {**tuned.to_dict(), "probe": 0.2})
+    before = c.index()
     with monkeypatch.context() as m:
         m.setattr(ScalarCode, "encode", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            c.build_index("image", code={"name": "scalar", "bits": 2})
-    assert c.info()["index"] == before
+            c.build_index("image", **other)
+    assert c.index() == before
 
 
 def test_a_target_that_is_missed_is_said(c):

@@ -256,12 +256,10 @@ class Building(Indexing):
             "code": {"name": name_of(code), **code.get_params()}, "vectors": len(vectors), "degree": degree,
             "files": list(origin.files), "workload": dict(workload),
         }  # fmt: skip
-        if moved and (tuned := self._tuned(column)) is not None:
-            self._set(column, {**tuned, "probe": 1.0})  # how many cells suffice was measured on others
         forgotten: list[str] = []
 
         def also(ledger: Ledger) -> None:
-            forgotten[:] = self._settle(ledger, column, asked.tuned, code, linked)
+            forgotten[:] = self._settle(ledger, column, asked.tuned, code, linked, moved)
 
         self._segments.add(column.name, now.version, write, about, [id for id, _ in left], also)
         if forgotten:
@@ -284,7 +282,13 @@ class Building(Indexing):
         return anew, moved
 
     def _settle(
-        self, ledger: Ledger, column: VectorColumn, tuned: Mapping[str, Any] | None, code: Code, degree: int
+        self,
+        ledger: Ledger,
+        column: VectorColumn,
+        tuned: Mapping[str, Any] | None,
+        code: Code,
+        degree: int,
+        moved: bool,
     ) -> list[str]:
         """Say how a new segment is searched, in the transaction that enters it; return in words what is dropped.
 
@@ -297,6 +301,8 @@ class Building(Indexing):
             if not _same_code(code, known["code"]) or links != degree:
                 ledger.remove("settings", column.name)
                 return [_words(make("Code", known["code"]), links)]
+            if moved:  # how many cells suffice was measured on others
+                ledger.put("settings", self._setting(column, {**known, "probe": 1.0}))
         return []
 
     def _built(self, now: Snapshot, column: VectorColumn, written: int) -> Built:
