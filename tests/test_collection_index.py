@@ -244,6 +244,43 @@ def test_what_a_damaged_segment_held_is_told_from_what_is_new(c):
         assert sum(s["live"] for s in again.index()) == 130
 
 
+@pytest.fixture
+def usual_sizes(monkeypatch):
+    monkeypatch.setattr(building, "SMALL", 5000)
+    monkeypatch.setattr(merging, "LEAST", 2048)
+
+
+@pytest.mark.usefixtures("usual_sizes")
+def test_a_damaged_segment_is_made_anew_however_small(c):
+    add(c, range(120), 1)
+    c.build_index("image", code="scalar")
+    (place,) = (c.path / "index").iterdir()
+    (place / "codes.npy").write_bytes(b"")
+    with Collection.open(c.path, space=Space()) as again:
+        with pytest.warns(RuntimeWarning, match="left out"):
+            (built,) = again.build_index("image")
+        assert (built.segments, built.written) == (1, 120)
+        check(again, ["index"])
+
+
+@pytest.mark.parametrize("lost", [range(100, 130), range(0)])
+def test_a_damaged_segment_beside_whole_ones_is_made_anew_or_let_go(c, monkeypatch, lost):
+    add(c, range(100), 1)
+    c.build_index("image", code="scalar")
+    add(c, range(100, 130), 2)
+    c.build_index("image")
+    assert len(c.index()) == 2
+    monkeypatch.setattr(merging, "LEAST", 2048)
+    (min((c.path / "index").iterdir(), key=lambda p: (p / "codes.npy").stat().st_size) / "codes.npy").write_bytes(b"")
+    c.delete(list(lost))
+    with Collection.open(c.path, space=Space()) as again:
+        with pytest.warns(RuntimeWarning, match="left out"):
+            again.build_index("image")
+        check(again, ["index"] if lost else ["index", "index"])
+        assert len(again._segments.entries()) == len(again.index())
+        assert again.verify(progress=False).ok
+
+
 def test_an_interrupted_build_leaves_the_index_as_it_was(c, monkeypatch):
     add(c, range(120), 1)
     c.build_index("image", code="scalar")

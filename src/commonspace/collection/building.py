@@ -227,10 +227,14 @@ class Building(Indexing):
         fresh = len(now.matrix(column.name, column.dim, without=covered(part for _, part in parts))[0])
         live = [part.live for _, part in parts]
         anew, moved = self._differs(parts, entries, asked)
+        damaged = self._segments.damaged(column.name)  # what they held was worth a segment once
+        if damaged and not fresh:
+            self._segments.remove(damaged)  # and is in others or deleted by now
         chosen: list[int] | None = list(range(len(parts)))
         if not (anew or not parts):
-            chosen = merging.to_merge([len(part.segment) for _, part in parts], live, fresh)
-        least = 1 if asked.rebuild or moved or asked.code is not None else SMALL
+            sizes = [len(part.segment) for _, part in parts]
+            chosen = merging.to_merge(sizes, live, fresh, least=1 if damaged else None)
+        least = 1 if asked.rebuild or moved or damaged or asked.code is not None else SMALL
         if chosen is None or fresh + sum(live) < least:
             if asked.tuned is not None:
                 self._set(column, asked.tuned)
