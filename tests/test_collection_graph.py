@@ -134,7 +134,19 @@ def test_an_index_that_was_tuned_before_there_were_links_never_walks(c):
     assert c._settings(column).beam == 0
 
 
-@pytest.mark.parametrize("given", [{"degree": -3}, {"cells": 0}])
+@pytest.mark.parametrize("code", ["rabitq", {"name": "scalar", "bits": 2}])
+def test_links_that_a_code_cannot_have_are_no_reason_to_build_again(c, code):
+    add(c, range(300), 1)
+    assert c.build_index("image", code=code, degree=8, progress=False)[0].written == 300
+    assert degrees(c) == [0]
+    assert c.build_index("image", degree=8, progress=False)[0].written == 0
+    assert c.build_index("image", code="scalar", degree=8, progress=False)[0].written == 300
+    assert degrees(c) == [8]
+
+
+@pytest.mark.parametrize(
+    "given", [{"degree": -3}, {"degree": 1}, {"degree": 2.5}, {"degree": "x"}, {"degree": True}, {"cells": 0}]
+)
 def test_an_index_without_sense_is_refused_before_any_work(c, given):
     add(c, range(100), 0)
     with pytest.raises(BadInput, match=next(iter(given))):

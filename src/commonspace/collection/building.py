@@ -136,7 +136,7 @@ class Building(Indexing):
         degree : int, optional
             Links of a vector to others, 4 bytes each, over which single queries walk instead of scanning all codes; 0
             for none. They need Numba (``pip install 'commonspace[fast]'``) and a code of 4 or 8 bits. By default as in
-            the index there is, or 64 for vectors enough that a walk is faster.
+            the index there is, or 64 for vectors enough that a walk is faster. One alone is refused.
         queries : (m, dim) array, optional
             Typical queries, as vectors of the space; codes and links learn from them. By default 10,000 vectors of the
             other modalities and those the space was trained with.
@@ -198,11 +198,13 @@ class Building(Indexing):
         random_state: int,
     ) -> Asked:
         """Return the arguments of `build_index`, checked before any work."""
+        from commonspace.search.index.graph import check_degree
+
         self._items.check_writable()
         if code is not None:
             check_restorable("Code", make("Code", code))
-        if degree is not None and degree < 0:
-            raise BadInput(f"degree must be 0 for no links, or the most that a vector has, not {degree!r}")
+        if degree is not None:
+            degree = check_degree(degree)
         if cells is not None:
             check_positive("cells", cells)
         if modality is not None:
@@ -281,8 +283,9 @@ class Building(Indexing):
         anew = asked.rebuild or moved
         if asked.code is not None:
             anew = anew or any(not _same_code(part.segment.coded.code, asked.code) for _, part in parts)
-        if asked.degree is not None and graph.available():
-            anew = anew or any(degree_of(part.segment) != asked.degree for _, part in parts)
+        if asked.degree is not None and graph.load():
+            segments = [part.segment for _, part in parts]
+            anew = anew or any(degree_of(s) != graph.possible(asked.degree, s.coded.code) for s in segments)
         return anew, moved
 
     def _settle(
