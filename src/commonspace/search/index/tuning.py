@@ -25,6 +25,7 @@ from commonspace.core import progress as bars
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build, check_restorable, name_of
+from commonspace.core.vectors import check_positive
 from commonspace.measure.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.index import graph as graphs
@@ -234,7 +235,8 @@ def tune_index(
     Raises
     ------
     BadInput
-        Too few queries, a target out of range, a memory that no code fits into, or a code that is not registered.
+        Too few queries, a target out of range, no hits or queries at once, a memory that no code fits into, no code, or
+        one that is not registered.
     """
     if not 0 < target_recall < 1:
         raise BadInput(f"target_recall must lie between 0 and 1, both excluded, not {target_recall!r}")
@@ -242,7 +244,10 @@ def tune_index(
         raise BadInput(
             f"tuning needs at least 60 queries, a third of them to judge what was chosen, not {len(queries)}"
         )
+    k, batch = check_positive("k", k), check_positive("batch", batch)
     specs = default_codes(vectors.shape[1], memory) if codes is None else list(codes)
+    if codes is not None and not specs:
+        raise BadInput("codes is empty: name at least one code to try, or leave it out")
     for spec in specs:
         check_restorable("Code", build("Code", spec))
     rng = np.random.default_rng(random_state)
@@ -252,7 +257,7 @@ def tune_index(
     vectors = np.ascontiguousarray(vectors[order])
     true = {name: top_k(part, vectors, k)[0] for name, part in (("choose", choose), ("judge", judge))}
     exact_ms = _milliseconds(lambda Q: top_k(Q, vectors, k, max_length=1.001), _filled(choose, batch), batch)
-    degree = graphs.usual(len(vectors)) if degree is None else degree
+    degree = graphs.usual(len(vectors)) if degree is None else graphs.check_degree(degree)
     links: Graph | None = None
     if degree and (memory is None or 4 * degree < memory):
         finder: Code = build("Code", default_code(vectors.shape[1])).fit(vectors, learn)
@@ -292,21 +297,25 @@ def _trials(segment: Segment, queries: Floats, true: Ints, k: int, target: float
     """Return, for each share of cells and for walks, the least work that reaches the target, timed; or the most."""
     code, cells = segment.coded.code, len(segment.coded.cells)
     spec = {"name": name_of(code), **{a: v for a, v in code.get_params().items() if v is not None}}
-    lists = [c for c in SHORTLISTS if c >= k]
     found: list[Trial] = []
     for probe in PROBES:
         if probe < 1 and (cells < 10 or (not _alone(segment, batch) and (1 - probe) * batch < SPARED)):
             continue  # all cells would be looked at
         if found and found[-1].low < target:
             break  # fewer cells find no more
-        ways = [Trial(spec, code.bytes_per_vector, probe, c, 0, 0, 0) for c in lists]
+        ways = [Trial(spec, code.bytes_per_vector, probe, c, 0, 0, 0) for c in lengths(SHORTLISTS, k)]
         found.append(_least(segment, queries, true, k, target, batch, ways))
     if segment.graph is not None:
         degree, c = segment.graph.links.shape[1], found[0].shortlist
         size = code.bytes_per_vector + 4 * degree
-        ways = [Trial(spec, size, 1.0, c, 0, 0, 0, beam=b, degree=degree) for b in BEAMS if b >= k]
+        ways = [Trial(spec, size, 1.0, c, 0, 0, 0, beam=b, degree=degree) for b in lengths(BEAMS, k)]
         found.append(_least(segment, queries, true, k, target, batch, ways))
     return found
+
+
+def lengths(usual: Sequence[int], k: int) -> list[int]:
+    """Return the lengths worth trying for k hits: the usual ones from k on, and k, 2 k and 4 k where these end."""
+    return [n for n in usual if n >= k] + [n for n in (k, 2 * k, 4 * k) if n > usual[-1]]
 
 
 def _alone(segment: Segment, batch: int) -> bool:
