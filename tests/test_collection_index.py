@@ -361,6 +361,49 @@ def test_another_code_builds_everything_anew_and_the_same_one_does_nothing(c):
     assert c.build_index("image", rebuild=True)[0].bytes_per_vector == DIM / 2
 
 
+def test_queries_that_it_has_not_learned_from_build_the_index_anew(c):
+    add(c, range(200), 1)
+    assert c.build_index("image", code="scalar")[0].written == 200
+    for queries in (vectors(30, 7), ["red", "blue"], [{"vector": v} for v in vectors(30, 8)], vectors(30, 9).tolist()):
+        assert c.build_index("image", queries=queries)[0].written == 200
+        assert c.build_index("image", queries=queries)[0].written == 0
+        assert c.build_index("image")[0].written == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "junk",
+        {"text": "red"},
+        7,
+        [],
+        np.ones((0, DIM)),
+        np.ones(DIM),
+        np.ones((3, DIM + 1)),
+        np.zeros((3, DIM)),
+        [3, "a"],
+    ],
+)
+def test_queries_that_cannot_be_are_refused_though_the_index_is_up_to_date(c, wrong):
+    add(c, range(100), 1)
+    c.build_index("image", code="scalar")
+    with pytest.raises(CommonspaceError):
+        c.build_index("image", queries=wrong)
+    with pytest.raises(CommonspaceError):
+        c.tune("image", queries=wrong)
+
+
+def test_tuning_by_other_queries_makes_the_index_learn_from_them(c):
+    add(c, range(1200), 1)
+    asked = {"target_recall": 0.3, "codes": ["scalar"], "progress": False}
+    c.tune("image", queries=vectors(90, 7), **asked)
+    (first,) = c.index()
+    c.tune("image", queries=vectors(90, 7), **asked)
+    assert c.index()[0]["segment"] == first["segment"]
+    c.tune("image", queries=vectors(90, 8), **asked)
+    assert c.index()[0]["segment"] != first["segment"]
+
+
 def test_a_code_that_could_not_be_opened_again_is_refused_before_any_work(c, monkeypatch):
     class Mine(ScalarCode):
         pass

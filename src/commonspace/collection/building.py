@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from commonspace.collection.asked import Asked, learnable
 from commonspace.collection.indexing import Indexing, covered, degree_of
 from commonspace.collection.workload import counted, leaves_of
-from commonspace.core.errors import BadInput
+from commonspace.core.digest import digest
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build as make
 from commonspace.core.registry import check_restorable, name_of
-from commonspace.core.vectors import check_positive, check_vectors
+from commonspace.core.vectors import check_positive
 from commonspace.core.warning import warn
 from commonspace.store import incoming
 from commonspace.store.ledger import Ledger
@@ -66,41 +67,6 @@ class Built:
     bytes_per_vector: float
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a build is asked for, checked; the arguments of `build_index`, None for what was left out.
-
-    Parameters
-    ----------
-    modality : str or None
-        The one to build; None for all.
-    code : str, mapping, Code or None
-        The short form.
-    cells, degree : int or None
-        Groups of similar vectors, links of a vector.
-    queries : (m, dim) float32 or None
-        Typical queries.
-    workload : mapping of str to int, or None
-        Filter -> how often it was asked.
-    rebuild : bool
-        Whether to build everything anew.
-    random_state : int
-        Seed.
-    tuned : mapping or None
-        What searches use from then on, as `Tuned.to_dict` gives it; None to keep what they use.
-    """
-
-    modality: str | None = None
-    code: Any = None
-    cells: int | None = None
-    degree: int | None = None
-    queries: Floats | None = None
-    workload: Mapping[str, int] | None = None
-    rebuild: bool = False
-    random_state: int = 0
-    tuned: Mapping[str, Any] | None = None
-
-
 class Building(Indexing):
     """The part of `Collection` that builds its index."""
 
@@ -137,9 +103,10 @@ class Building(Indexing):
             Links of a vector to others, 4 bytes each, over which single queries walk instead of scanning all codes; 0
             for none. They need Numba (``pip install 'commonspace[fast]'``) and a code of 4 or 8 bits. By default as in
             the index there is, or 64 for vectors enough that a walk is faster. One alone is refused.
-        queries : (m, dim) array, optional
-            Typical queries, as vectors of the space; codes and links learn from them. By default 10,000 vectors of the
-            other modalities and those the space was trained with.
+        queries : sequence or (m, dim) array, optional
+            Typical queries, from which codes and links learn: what `search` takes as its first argument, or vectors of
+            the space. An index that has learned from others is built anew. They are not kept: give them to later
+            builds, too. By default 10,000 vectors of the other modalities and those the space was trained with.
         workload : iterable of str or None, optional
             Filters as they were asked, with their repetitions (None for a search without one): what the same ones
             select is then kept together, so that filtered searches read less of the disk. Other filters are answered
@@ -210,7 +177,8 @@ class Building(Indexing):
         if modality is not None:
             incoming.check_modalities([modality], self.space.modalities)
         filters = None if workload is None else counted(self._items.snapshot(), workload)
-        return Asked(modality, code, cells, degree, queries, filters, rebuild, random_state)
+        asked = None if queries is None else learnable(queries, self.space)
+        return Asked(modality, code, cells, degree, asked, filters, rebuild, random_state)
 
     def _carry_out(self, asked: Asked, *, progress: bool) -> list[Built]:
         """Build the index of each modality that is asked for."""
@@ -236,7 +204,7 @@ class Building(Indexing):
         if not (anew or not parts):
             sizes = [len(part.segment) for _, part in parts]
             chosen = merging.to_merge(sizes, live, fresh, least=1 if damaged else None)
-        least = 1 if asked.rebuild or moved or damaged or asked.code is not None else SMALL
+        least = 1 if anew or damaged or asked.code is not None else SMALL
         if chosen is None or fresh + sum(live) < least:
             if asked.tuned is not None:
                 self._set(column, asked.tuned)
@@ -245,7 +213,7 @@ class Building(Indexing):
         rows, vectors, origin = self._gather(now, column, [part for _, part in left])
         known = entries[-1].about if entries else {}
         code: Code = make("Code", known.get("code", default_code(column.dim)) if asked.code is None else asked.code)
-        queries = self._typical(now, column, asked.queries)
+        queries = self._typical(now, column) if asked.queries is None else asked.queries
         code.fit(vectors, queries)
         degree = known.get("degree") if asked.degree is None else asked.degree
         linked = graph.usual(len(vectors)) if degree is None else degree
@@ -261,6 +229,7 @@ class Building(Indexing):
         about = {
             "code": {"name": name_of(code), **code.get_params()}, "vectors": len(vectors), "degree": degree,
             "files": list(origin.files), "workload": dict(workload),
+            "queries": None if queries is None else digest(queries),
         }  # fmt: skip
         forgotten: list[str] = []
 
@@ -281,6 +250,9 @@ class Building(Indexing):
 
         moved = asked.workload is not None and any(e.about.get("workload", {}) != asked.workload for e in entries)
         anew = asked.rebuild or moved
+        if asked.queries is not None:
+            learned = digest(asked.queries)
+            anew = anew or any(e.about.get("queries") != learned for e in entries)
         if asked.code is not None:
             anew = anew or any(not _same_code(part.segment.coded.code, asked.code) for _, part in parts)
         if asked.degree is not None and graph.load():
@@ -339,13 +311,8 @@ class Building(Indexing):
             gone.append(np.stack([np.full(len(lost), i), lost], axis=1).astype(np.int32))
         return rows, matrix, Origin(tuple(files), file, place, np.concatenate(gone))
 
-    def _typical(self, now: Snapshot, column: VectorColumn, queries: Any) -> Floats | None:
-        """Return typical queries: those given, or vectors of the other modalities, stored or of the training."""
-        if queries is not None:
-            found: Floats = check_vectors(queries, name="queries", dim=column.dim, allow_zero=False)
-            if not len(found):
-                raise BadInput("queries must hold at least one vector")
-            return found
+    def _typical(self, now: Snapshot, column: VectorColumn) -> Floats | None:
+        """Return vectors of the other modalities, stored or of the training, to serve as typical queries."""
         samples = [self.space.bank(m) for m in self.space.modalities if m != column.modality]
         others = [c for c in self._columns(None) if c.modality != column.modality and c.name in now.schema.names]
         room = max(0, _QUERIES - sum(map(len, samples)))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from commonspace.collection.building import Asked, Building
+from commonspace.collection.asked import Asked, learnable
+from commonspace.collection.building import Building
 from commonspace.collection.workload import leaves_of
 from commonspace.core.errors import BadInput
 from commonspace.core.warning import warn
-from commonspace.search.query import compose, parts_of
 
 if TYPE_CHECKING:
     from commonspace.search.index.tuning import Tuned
@@ -79,6 +77,7 @@ class Tuning(Building):
         from commonspace.search.index.tuning import tune_index
 
         self._items.check_writable()
+        given = None if queries is None else learnable(queries, self.space)
         columns = self._columns(modality)
         if len(columns) != 1:
             raise BadInput(
@@ -91,7 +90,7 @@ class Tuning(Building):
             raise BadInput(
                 f"{len(matrix)} vectors of {column.modality} are searched exactly in no time: tune from {_TUNABLE}"
             )
-        asked = self._typical(now, column, self._composed(queries))
+        asked = self._typical(now, column) if given is None else given
         if asked is None:
             raise BadInput("there are no other modalities to take queries from: pass queries")
         tuned = tune_index(
@@ -113,10 +112,3 @@ class Tuning(Building):
                 "for a narrower interval"
             )
         return tuned
-
-    def _composed(self, queries: Any) -> Any:
-        """Return queries as vectors of the space; arrays are that already."""
-        if queries is None or (isinstance(queries, np.ndarray) and queries.ndim == 2):
-            return queries
-        parts = [parts_of(q, self.space.modalities) for q in queries]
-        return compose(parts, lambda items, m: self.space.encode(items, m, cache=False), self.space.dim)
