@@ -1,5 +1,6 @@
 """The index of a collection: whatever was added, deleted, replaced, merged or restored, it answers as exact search."""
 
+import json
 import shutil
 import threading
 import warnings
@@ -587,6 +588,9 @@ def test_a_target_that_is_missed_is_said(c):
         c.tune(
             "image", target_recall=0.9999, codes=[{"name": "leanvec", "dim": 2}], queries=vectors(90, 7), progress=False
         )
+    (segment,) = c.index()
+    assert segment["tuned"]["ms"] > 0
+    json.dumps(segment, allow_nan=False)
 
 
 @pytest.mark.parametrize("indexed", [False, True])

@@ -104,7 +104,7 @@ class Indexing(Opened):
     @staticmethod
     def _setting(column: VectorColumn, tuned: Mapping[str, Any]) -> tuple[str, str, str]:
         """Return the row of the catalogue that says how a column is searched."""
-        return column.name, json.dumps(tuned), stamp()
+        return column.name, json.dumps(tuned, allow_nan=False), stamp()
 
     def _parts(self, now: Snapshot, column: VectorColumn) -> list[tuple[str, Part]]:
         """Return the whole segments of a column as a version sees them, with their ids; those of no use left out."""

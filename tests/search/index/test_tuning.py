@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -104,6 +106,10 @@ def test_a_target_out_of_reach_gives_the_best_there_is():
     tuned = tune_index(X, Q, target_recall=0.999, codes=CODES[:1], progress=False)
     assert tuned.chosen.recall == max(t.recall for t in tuned.trials)
     assert tuned.chosen.low < 0.999
+    assert tuned.trials[0] is tuned.chosen
+    assert "nan" not in str(tuned)
+    assert "<- chosen" in str(tuned)
+    json.dumps(tuned.to_dict(), allow_nan=False)
 
 
 @pytest.mark.parametrize(("k", "tried"), [(10, [10, 20, 200]), (60, [75, 200, 240]), (200, [200, 400, 800])])

@@ -67,7 +67,7 @@ class Trial:
     recall, low, high : float
         Mean recall on the queries that choose, with its 95 % interval.
     ms : float
-        Milliseconds a query; NaN for settings that were not timed because they miss the target.
+        Milliseconds a query; NaN for settings that were not timed because they miss the target and were not chosen.
     """
 
     code: dict[str, Any]
@@ -277,6 +277,9 @@ def tune_index(
         raise BadInput(f"no code takes at most {memory:g} bytes a vector; the smallest are those of few dimensions")
     good = [(t, s) for t, s in trials if t.low >= target_recall]
     chosen, segment = min(good, key=lambda ts: ts[0].ms) if good else max(trials, key=lambda ts: ts[0].recall)
+    if not good:
+        timed = _timed(segment, chosen, choose, k, batch)
+        trials, chosen = [(timed if t is chosen else t, s) for t, s in trials], timed
     recall = _recall(segment, judge, true["judge"], k, batch, chosen)
     ranked = sorted((t for t, _ in trials), key=lambda t: (not np.isfinite(t.ms), t.ms, -t.recall))
     return Tuned(chosen, recall, exact_ms, target_recall, k, batch, ranked)
@@ -336,9 +339,13 @@ def _least(
         r = _recall(segment, queries, true, k, batch, way)
         trial = replace(way, recall=r.value, low=r.low, high=r.high)
         if r.low >= target:
-            ms = _milliseconds(lambda Q: _search(segment, Q, k, way), _filled(queries, batch), batch)  # noqa: B023
-            return replace(trial, ms=ms)
+            return _timed(segment, trial, queries, k, batch)
     return trial
+
+
+def _timed(segment: Segment, trial: Trial, queries: Floats, k: int, batch: int) -> Trial:
+    """Return a trial with the milliseconds that a query takes."""
+    return replace(trial, ms=_milliseconds(lambda Q: _search(segment, Q, k, trial), _filled(queries, batch), batch))
 
 
 def _search(segment: Segment, queries: Floats, k: int, way: Trial, *, apart: bool = False) -> Ints:
