@@ -1,5 +1,6 @@
 """The index of a collection: whatever was added, deleted, replaced, merged or restored, it answers as exact search."""
 
+import inspect
 import json
 import shutil
 import threading
@@ -311,6 +312,44 @@ def test_writing_and_searching_go_on_while_it_is_built_in_the_background(c):
     assert built.vectors >= 400
     check(c, ["index", "exact"])
     assert threading.active_count() < 20
+
+
+def test_a_build_in_the_background_refuses_at_once_what_a_build_refuses(c):
+    add(c, range(100), 1)
+    for wrong in ({"degree": 1}, {"code": "nonesuch"}, {"queries": "red"}, {"workload": ["nonesuch = 1"]}):
+        with pytest.raises(CommonspaceError):
+            c.build_index_in_background("image", **wrong)
+    for wrong in ({"codes": "scalar"}, {"progress": True}):
+        with pytest.raises(TypeError):
+            c.build_index_in_background("image", **wrong)
+    (built,) = c.build_index_in_background("image", code="scalar", workload=iter([])).result(60)
+    assert built.written == 100
+
+
+def test_both_builds_take_the_same_arguments():
+    here, there = (
+        inspect.signature(f).parameters for f in (Collection.build_index, Collection.build_index_in_background)
+    )
+    assert {n: p for n, p in here.items() if n != "progress"} == dict(there)
+
+
+def test_a_build_in_the_background_that_fails_says_so_though_nobody_asks(c, monkeypatch):
+    add(c, range(100), 1)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    def build():
+        future = c.build_index_in_background("image", code="scalar")
+        c._background[0].join()
+        return future
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.warns(RuntimeWarning, match="not built in the background: .*No space left.*build_index"):
+        future = build()
+    with pytest.raises(CommonspaceError, match="No space left"):
+        future.result()
+    assert c.index() == []
 
 
 def test_a_segment_that_was_replaced_or_dropped_is_let_go_though_the_version_is_the_same(c):

@@ -137,16 +137,40 @@ class Building(Indexing):
         asked = self._asked(modality, code, cells, degree, queries, workload, rebuild, random_state)
         return self._carry_out(asked, progress=progress)
 
-    def build_index_in_background(self, **options: Any) -> Future[list[Built]]:
-        """Start `build_index` in a thread and return its future; `close` waits for it."""
+    def build_index_in_background(
+        self,
+        modality: str | None = None,
+        *,
+        code: str | Mapping[str, Any] | Code | None = None,
+        cells: int | None = None,
+        degree: int | None = None,
+        queries: Any = None,
+        workload: Iterable[str | None] | None = None,
+        rebuild: bool = False,
+        random_state: int = 0,
+    ) -> Future[list[Built]]:
+        """Start `build_index` in a thread and return its future; `close` waits for it.
+
+        The arguments are those of `build_index`, and are checked, and queries encoded, before this call returns.
+
+        Warns
+        -----
+        RuntimeWarning
+            If the build fails, because nobody may ask the future, which raises the error.
+        """
+        asked = self._asked(modality, code, cells, degree, queries, workload, rebuild, random_state)
         found: Future[list[Built]] = Future()
 
         def run() -> None:
             if found.set_running_or_notify_cancel():
                 try:
-                    found.set_result(self.build_index(**options, progress=False))
+                    found.set_result(self._carry_out(asked, progress=False))
                 except BaseException as e:
                     found.set_exception(e)
+                    warn(
+                        f"the index of {self._path} was not built in the background: {e!r}. Searches go on with what "
+                        "there is; build_index() tries again"
+                    )
 
         thread = threading.Thread(target=run, name="commonspace-index", daemon=True)
         self._background.append(thread)
