@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from commonspace.align.gap_bridge import GapBridge, choose_bridge
     from commonspace.align.noisy_labels import CleanedLabels, clean_labels
     from commonspace.align.noisy_pairs import PairQuality, pair_quality
+    from commonspace.align.poison import TriggerReport, find_triggers
     from commonspace.align.recipe import RECIPES, Recipe
     from commonspace.align.refinement import Refined, refine
     from commonspace.align.text_filters import FilteredTexts, filter_texts
@@ -35,12 +36,14 @@ _LAZY = {
     "RECIPES": "recipe",
     "Recipe": "recipe",
     "Refined": "refinement",
+    "TriggerReport": "poison",
     "TwoTier": "two_tier",
     "choose_bridge": "gap_bridge",
     "clean_labels": "noisy_labels",
     "compare_baselines": "baselines",
     "curate": "curation",
     "filter_texts": "text_filters",
+    "find_triggers": "poison",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
     "pair_quality": "noisy_pairs",
@@ -59,12 +62,14 @@ __all__ = [
     "PairQuality",
     "Recipe",
     "Refined",
+    "TriggerReport",
     "TwoTier",
     "choose_bridge",
     "clean_labels",
     "compare_baselines",
     "curate",
     "filter_texts",
+    "find_triggers",
     "fit_heads",
     "fit_two_tier",
     "pair_quality",
