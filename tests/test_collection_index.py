@@ -8,6 +8,7 @@ import warnings
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.fake_space import DIM, FakeSpace
 
@@ -650,3 +651,24 @@ def test_many_queries_with_filters_and_numbers_of_their_own_are_answered_as_one_
     for wrong in ({"where": ["n = 1"] * 5}, {"k": [1, 2]}, {"k": [0] * 12}):
         with pytest.raises(BadInput):
             c.search_many(queries, **wrong)
+
+
+@pytest.mark.parametrize("listed", [list, tuple, iter, pd.Series, lambda v: np.array(v, dtype=object)])
+def test_filters_and_numbers_of_hits_of_each_query_may_be_listed_in_any_way(c, listed):
+    add(c, range(40), 1, n=[i % 4 for i in range(40)])
+    queries = [{"vector": v} for v in vectors(3, 2)]
+    found = c.search_many(queries, where=listed(["n = 1", None, "n = 2"]), k=listed([2, 3, 1]), against="image")
+    assert [len(hits) for hits in found] == [2, 3, 1]
+    assert [hits.plan.where for hits in found] == ["n = 1", None, "n = 2"]
+    assert len(c.search_many(queries, k=np.array(7), against="image")[2]) == 7
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"where": {"n": 1}}, {"where": 3}, {"where": [1, 2, 3]}, {"where": {"n = 1"}}, {"k": {1, 2, 3}}, {"k": "3"}],
+)
+def test_what_is_no_filter_or_number_is_said_in_a_sentence(c, wrong):
+    add(c, range(10), 1, n=[0] * 10)
+    with pytest.raises(BadInput) as said:
+        c.search_many([{"vector": v} for v in vectors(3, 2)], **wrong)
+    assert len(str(said.value)) < 200
