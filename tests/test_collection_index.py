@@ -523,6 +523,25 @@ def test_later_builds_go_on_with_the_workload_until_it_is_ended(c):
     check(c, ["index"], where="n = 1")
 
 
+def test_a_log_that_has_grown_is_the_same_workload_until_its_shares_change(c):
+    add(c, range(300), 1, n=[i % 3 for i in range(300)])
+    c.build_index("image", code="scalar", workload=["n = 1"] * 6 + ["n = 2"] * 4)
+    for same in (["n = 1"] * 61 + ["n = 2"] * 39, ["n = 2"] * 400 + ["n = 1"] * 600 + ["n = 0"] * 20 + [None] * 500):
+        assert c.build_index("image", workload=same)[0].written == 0
+    for other in (["n = 1", "n = 2"], ["n = 1"], ["n = 0", "n = 1", "n = 2"], [], ["n = 2"]):
+        assert c.build_index("image", workload=other)[0].written == 300
+        assert c.build_index("image", workload=other)[0].written == 0
+    with pytest.raises(BadInput, match="list of filters"):
+        c.build_index("image", workload={"n = 1": 6})
+
+
+def test_small_changes_of_a_workload_add_up(c):
+    add(c, range(300), 1, n=[i % 3 for i in range(300)])
+    c.build_index("image", code="scalar", workload=["n = 1"] * 50 + ["n = 2"] * 50)
+    written = [c.build_index("image", workload=["n = 1"] * i + ["n = 2"] * (100 - i))[0].written for i in (53, 54, 57)]
+    assert written == [0, 0, 300]
+
+
 def test_a_new_layout_is_searched_in_all_cells_until_it_is_tuned_itself(c):
     add(c, range(1500), 1, n=[i % 3 for i in range(1500)])
     asked = {"target_recall": 0.3, "codes": ["scalar"], "queries": vectors(90, 7), "progress": False}
