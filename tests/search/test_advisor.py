@@ -78,6 +78,17 @@ def test_recall_is_the_share_of_the_exact_top_in_the_shortlist():
     assert found.measured[0].recalls[30].value == pytest.approx(np.mean(naive), abs=2e-3)
 
 
+def test_a_copy_of_what_is_best_is_no_miss():
+    class Later(Whole):
+        """Prefers the later one of two that are the same."""
+
+        def expand(self, codes):
+            return super().expand(codes) * (1 + 1e-7 * np.arange(len(codes), dtype=np.float32))[:, None]
+
+    found = advise(np.concatenate([X[:300]] * 3), QUERIES, codes=[Later()], shortlists=(10,))
+    assert found.measured[0].recalls[10].value > 0.99
+
+
 def test_longer_shortlists_hold_more_and_every_figure_has_its_interval(advice):
     assert [m.bytes for m in advice.measured] == [8, 16, 32]
     for m in advice.measured:

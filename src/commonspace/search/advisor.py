@@ -30,6 +30,7 @@ from commonspace.core.registry import build, entries
 from commonspace.core.vectors import check_positive, check_vectors
 from commonspace.measure import Estimate, estimate
 from commonspace.search.exact import top_k
+from commonspace.search.recall import among_best, kth_best, recall
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -195,7 +196,7 @@ def advise(
     if len(corpus) <= sizes[-1]:
         raise BadInput(f"{len(corpus)} vectors are no more than the longest shortlist, {sizes[-1]}: nothing to measure")
     teach, choose, confirm = parts
-    truths = [top_k(part, corpus, k)[0] for part in (choose, confirm)]
+    truths = [(part, kth_best(part, corpus, k)) for part in (choose, confirm)]
     chosen = None if codes is None else [build("Code", c) for c in codes]
     wanted, refused = _candidates(budgets, corpus.shape[1]) if chosen is None else (chosen, {})
     measured, confirmed = [], {}
@@ -205,7 +206,8 @@ def advise(
         except CommonspaceError as e:
             refused[repr(code)] = str(e)
             continue
-        recalls = [{s: _recall(t, f, s) for s in sizes} for t, f in zip(truths, found, strict=True)]
+        best = [among_best(f, part, corpus, kth) for f, (part, kth) in zip(found, truths, strict=True)]
+        recalls = [{s: _recall(b, k, s) for s in sizes} for b in best]
         measured.append(Measured(repr(code), code.bytes_per_vector, recalls[0], fit_s, encode_s))
         confirmed[id(measured[-1])] = recalls[1]
     measured.sort(key=lambda m: (m.bytes, m.name))
@@ -280,9 +282,9 @@ def _shortlists(
     return [top_k(code.prepare(q), right, size)[0] for q in asked], (fitted - start, encoded - fitted)
 
 
-def _recall(truth: Ints, found: Ints, size: int) -> Estimate:
-    per_query = [np.isin(t, f[:size]).mean() for t, f in zip(truth, found, strict=True)]
-    return estimate(per_query, f"recall of the top {truth.shape[1]} in {size}", bounds=(0, 1), random_state=0)
+def _recall(best: npt.NDArray[np.bool_], k: int, size: int) -> Estimate:
+    per_query = recall(best[:, :size], k)
+    return estimate(per_query, f"recall of the top {k} in {size}", bounds=(0, 1), random_state=0)
 
 
 def _interval(e: Estimate) -> str:
