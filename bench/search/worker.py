@@ -87,28 +87,33 @@ def _build(
     columns = dict(np.load(fields)) if fields else {}
     queries = np.load(train, mmap_mode="r")
     first = memory()
-    _rehearse(variant, threads, X, columns, queries)
-    before = memory()
-    start = perf_counter()
-    engine.build(np.asarray(X), columns, queries)
-    seconds = perf_counter() - start
-    del X, columns, queries
-    after = memory()
+    with tempfile.TemporaryDirectory(prefix="bench-search-") as folder:
+        small = _rehearsed(variant, threads, Path(folder), X, columns, queries)
+        before = memory()
+        start = perf_counter()
+        engine.build(np.asarray(X), columns, queries)
+        seconds = perf_counter() - start
+        del X, columns, queries
+        after = memory()
+        del small
     grown = {f"{k}_bytes": max(0, after[k] - before[k]) for k in after}
     return {"build_seconds": seconds, "once_bytes": max(0, before["own"] - first["own"]), **grown}
 
 
-def _rehearse(
-    variant: Variant, threads: int, X: np.ndarray, columns: dict[str, np.ndarray], queries: np.ndarray
-) -> None:
-    """Build the same on a few rows and drop it, so that what a process has once is there before memory is counted.
+def _rehearsed(
+    variant: Variant, threads: int, folder: Path, X: np.ndarray, columns: dict[str, np.ndarray], queries: np.ndarray
+) -> Any:
+    """Return the same engine over a few rows, so that what a process has once is there before memory is counted.
 
-    Work space of threads, compiled code and the like take up to 100 MB, however many rows there are.
+    Work space of threads, compiled code and the like take up to 100 MB, however many rows there are. The engine must be
+    kept until the other is built, or its memory would be used again and not be counted.
     """
     few = min(REHEARSED, len(X))
-    with tempfile.TemporaryDirectory(prefix="bench-search-") as folder, contextlib.suppress(Exception):
-        engine = variant.engine(**variant.options, threads=threads, folder=Path(folder))
+    with contextlib.suppress(Exception):
+        engine = variant.engine(**variant.options, threads=threads, folder=folder)
         engine.build(np.array(X[:few]), {name: mask[:few] for name, mask in columns.items()}, queries)
+        return engine
+    return None
 
 
 def _call(engine: Any, variant: Variant, name: str, a: dict[str, Any]) -> Any:
@@ -147,6 +152,8 @@ def _call(engine: Any, variant: Variant, name: str, a: dict[str, Any]) -> Any:
         return perf_counter() - start
     if name == "size":
         return engine.size()
+    if name == "how":
+        return engine.how()
     return memory()
 
 

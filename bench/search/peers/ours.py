@@ -61,14 +61,17 @@ class Ours(Peer):
 
         part = self.__dict__.setdefault("part", Part(self.segment, self.rows, frozenset()))
         fresh = Gallery("", self.fresh, self.__dict__.get("new", self.X[:0]))
-        rows, _ = Indexed("", [part], fresh, Settings(shortlist=int(shortlist), probe=probe, beam=int(beam))).best(
-            Q, k, mask
-        )
+        indexed = Indexed("", [part], fresh, Settings(shortlist=int(shortlist), probe=probe, beam=int(beam)))
+        rows, _ = indexed.best(Q, k, mask)
+        self.way = indexed.plans[0].way if indexed.plans else None
         rows = rows[:, :k]
         return rows if rows.shape[1] == k else np.pad(rows, ((0, 0), (0, k - rows.shape[1])), constant_values=-1)
 
     def search(self, Q: np.ndarray, k: int, *, setting: tuple[float, ...] = (1.0, 100)) -> np.ndarray:
         return self._best(Q, k, None, *setting)
+
+    def how(self) -> str | None:
+        return self.way
 
     def search_filtered(
         self, Q: np.ndarray, k: int, name: str, *, setting: tuple[float, ...] = (1.0, 100)

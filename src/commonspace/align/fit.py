@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,15 +19,16 @@ from torch import Tensor
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
+from commonspace.align.negatives import Companions, Negatives
 from commonspace.align.noisy_pairs import PairQuality
 from commonspace.align.objectives.matryoshka import nested_sizes
 from commonspace.align.recipe import Recipe, get_recipe
 from commonspace.align.remedies import remedied
+from commonspace.align.torch_state import at_precision, seeded
 from commonspace.align.trainer import Trainer
 from commonspace.align.validation import prefix_figures, retrieval_figures, subsample
 from commonspace.core.blocks import Block
 from commonspace.core.errors import BadInput, CommonspaceError
-from commonspace.core.method import check_choice
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.core.registry import build
@@ -96,6 +96,7 @@ def fit_heads(
     objective: Any = None,
     augment: Any = None,
     sampler: Any = "uniform",
+    negatives: Mapping[str, Negatives] | None = None,
     noisy_pairs: str | None = None,
     dim: int = 256,
     members: int = 1,
@@ -140,6 +141,9 @@ def fit_heads(
         As in `Recipe`; None leaves it to the recipe.
     sampler : str, mapping or sampler
         Who meets in a batch.
+    negatives : mapping of str to Negatives, optional
+        Modality -> rows made to be wrong for an item, such as its text with a word exchanged (`edits`). They join the
+        batches of their items, as further candidates.
     noisy_pairs : {None, "drop", "repair", "reweight"}
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
         fits clearly best, where there is one; or show each as often as it is likely right. Validation stays as it is.
@@ -194,14 +198,16 @@ def fit_heads(
         settings = dataclasses.replace(settings, objective=nested)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     rng = generator(seed)
-    training, held = _parts(PairData.check(X, present, groups), valid, rng)
+    training = PairData.check(X, present, groups)
+    every_group = training.groups
+    training, held = _parts(training, valid, rng)
     quality, who_meets = None, sampler
     if noisy_pairs is not None:
         who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
         left, who_meets, found = remedied(training, who_meets, noisy_pairs, generator(seed))
         training, quality = left, found.placed(training.rows, len(next(iter(X.values()))))
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with _seeded(int(rng.integers(2**31)), target), _precision(precision):
+    with seeded(int(rng.integers(2**31)), target), at_precision(precision):
         trainer = Trainer(
             training,
             settings,
@@ -213,6 +219,8 @@ def fit_heads(
             chunk_size=chunk_size,
             device=target,
             rng=rng,
+            # From a generator of their own, so that batches are the same with and without them.
+            companions=Companions(negatives, every_group, training, rng.spawn(1)[0]) if negatives else None,
         )
         run = _Run(trainer, held and subsample(held, rng), max_seconds)
         run.train()
@@ -375,25 +383,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch for a block and leave its global state as it was."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _precision(precision: str | None) -> Iterator[None]:
-    if precision is None:
-        yield
-        return
-    check_choice("precision", precision, ("highest", "high", "medium"))
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -42,6 +42,11 @@ class Likely:
         self.sampler = sampler
         self.probability = np.where(np.isnan(probability), 1.0, probability)
 
+    def prepare(self, data: PairData, rng: np.random.Generator) -> None:
+        """Let the sampler look at the data, if it wants to."""
+        if hasattr(self.sampler, "prepare"):
+            self.sampler.prepare(data, rng)
+
     def batches(self, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Yield the index arrays of one epoch over n items."""
         drawn = rng.random(n) < self.probability

@@ -10,17 +10,14 @@ always is that of comparing everything in full.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
 from commonspace.search.index.keys import keyed, unkeyed
 from commonspace.search.index.products import Product, product
-from commonspace.search.index.rerank import rerank
+from commonspace.search.index.rerank import WORTH, rerank
 from commonspace.search.index.workers import each, threads
 from commonspace.search.planner import FEW
 
@@ -33,7 +30,6 @@ _TILES = 8  # tiles copied together at once
 _QUERIES = 1024  # queries multiplied at once
 _SORTED = 1 << 16  # scores that are sorted at once: 256 kB of keys
 _MORE = 16  # candidates beyond the hits wanted
-_NUMBERS = 1 << 20  # numbers of vectors that are worth a thread of their own
 _LENGTH = 1.001  # of unit rows, rounding allowed for
 
 
@@ -79,28 +75,13 @@ def search(
 def _directly(queries: Floats, vectors: Floats, places: Ints, k: int) -> tuple[Ints, Floats]:
     """Compare every selected vector with every query, in as many parts as there are threads if it is worth them."""
     q, m = len(queries), len(places)
-    if q * m * vectors.shape[1] <= _NUMBERS:
-        with _alone():
-            return rerank(queries, vectors, np.tile(places, (q, 1)), k)
     parts = threads()
+    if parts == 1 or q * m * vectors.shape[1] <= parts * WORTH:
+        return rerank(queries, vectors, np.tile(places, (q, 1)), k)
     rows = np.full((parts, -(-m // parts)), -1, np.int64)
     rows.reshape(-1)[:m] = places
     found, scores = rerank(np.repeat(queries, parts, axis=0), vectors, np.tile(rows, (q, 1)), k)
     return unkeyed(np.sort(keyed(scores, found).reshape(q, -1), axis=1)[:, :k])
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Let FAISS work without waking threads of its own, which would keep a core busy waiting for more."""
-    before = faiss.omp_get_max_threads()
-    if before == 1:
-        yield
-        return
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
 
 
 def _best(way: Product, queries: Floats, vectors: Floats, places: Ints, k: int, c: int) -> tuple[Ints, Floats, Floats]:
