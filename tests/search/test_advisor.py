@@ -46,7 +46,7 @@ class Refuses(Whole):
 
 @pytest.fixture(scope="module")
 def advice():
-    return advise(X, QUERIES, codes=CODES, budgets=(4, 8, 32), target=0.95)
+    return advise(X, QUERIES, codes=CODES, budgets=(4, 8, 32), target_recall=0.95)
 
 
 def row(name, size, recalls, spread=0.0):
@@ -121,7 +121,7 @@ def test_the_plain_form_is_json(advice):
 
 
 def test_the_same_seed_gives_the_same_advice(advice):
-    again = advise(X, QUERIES, codes=CODES, budgets=(4, 8, 32), target=0.95)
+    again = advise(X, QUERIES, codes=CODES, budgets=(4, 8, 32), target_recall=0.95)
     assert [m.recalls for m in again.measured] == [m.recalls for m in advice.measured]
     assert [r.confirmed for r in again.recommended] == [r.confirmed for r in advice.recommended]
 
@@ -200,6 +200,8 @@ def test_a_figure_whose_interval_dips_below_the_target_does_not_reach_it():
         {"budgets": ()},
         {"budgets": (0,)},
         {"k": 0},
+        {"target_recall": 1.0},
+        {"target_recall": 95},
         {"codes": [{"name": "scalar", "nonsense": 1}]},
     ],
 )

@@ -27,7 +27,7 @@ from commonspace.core.progress import track
 from commonspace.core.protocols import Code
 from commonspace.core.random import RandomState, generator
 from commonspace.core.registry import build, entries
-from commonspace.core.vectors import check_positive, check_vectors
+from commonspace.core.vectors import check_positive, check_share, check_vectors
 from commonspace.measure import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.recall import among_best, kth_best, recall
@@ -153,7 +153,7 @@ def advise(
     codes: Sequence[str | dict[str, Any] | Code] | None = None,
     k: int = 10,
     shortlists: Sequence[int] = (10, 30, 100),
-    target: float = 0.95,
+    target_recall: float = 0.95,
     rows: int = 50_000,
     random_state: RandomState = 0,
 ) -> Advice:
@@ -175,18 +175,20 @@ def advise(
         Size of the exact result that must be found again.
     shortlists : sequence of int
         How many of the best by codes are looked at, each at least k.
-    target : float
-        Recall that is good enough.
+    target_recall : float
+        Share of the exact result that is enough, above 0 and below 1; as in `Collection.tune`, which takes it for the
+        hits of a whole search.
     rows : int
         Larger sets are measured on so many vectors, drawn at random. Shortlists of a larger set must be longer.
 
     Raises
     ------
     BadInput
-        Too few vectors or queries, a budget or shortlist that makes no sense.
+        Too few vectors or queries, a budget, shortlist or target that makes no sense.
     """
     X = check_vectors(X)
     k, rows = check_positive("k", k), check_positive("rows", rows)
+    target = check_share("target_recall", target_recall)
     sizes = sorted({check_positive("shortlists", s) for s in shortlists})
     budgets = sorted({check_positive("budgets", b) for b in budgets})
     if not sizes or not budgets or sizes[0] < k:
@@ -213,7 +215,7 @@ def advise(
     measured.sort(key=lambda m: (m.bytes, m.name))
     picks = [(b, *recommend(measured, b, target)) for b in budgets]
     recommended = (Recommendation(b, m, s, confirmed[id(m)][s] if m else None) for b, m, s in picks)
-    return Advice(tuple(measured), tuple(recommended), refused, k, len(corpus), float(target), asked)
+    return Advice(tuple(measured), tuple(recommended), refused, k, len(corpus), target, asked)
 
 
 def recommend(measured: Sequence[Measured], budget: int, target: float) -> tuple[Measured | None, int]:

@@ -25,7 +25,7 @@ from commonspace.core import progress as bars
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build, check_restorable, name_of
-from commonspace.core.vectors import check_positive
+from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.index import graph as graphs
@@ -239,8 +239,7 @@ def tune_index(
         Too few queries, a target out of range, no hits or queries at once, a memory that no code fits into, no code, or
         one that is not registered.
     """
-    if not 0 < target_recall < 1:
-        raise BadInput(f"target_recall must lie between 0 and 1, both excluded, not {target_recall!r}")
+    target_recall = check_share("target_recall", target_recall)
     if len(queries) < 60:
         raise BadInput(
             f"tuning needs at least 60 queries, a third of them to judge what was chosen, not {len(queries)}"
