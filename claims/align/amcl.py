@@ -70,8 +70,8 @@ def run(seeds: int = 5, pairs: int = 1000, tests: int = 500, epochs: int = 20) -
         "40 % wrong ones",
         **outcome,
         "sentence": f"Three heads with InfoNCE change recall@10 by {gain(three, one, 0.0)} on clean pairs and "
-        f"{gain(three, one, 0.4)} with 40 % wrong; comparing part by part at temperatures a pair (amcl) changes that by "
-        f"{gain(amcl, three, 0.0)} and {gain(amcl, three, 0.4)}.",
+        f"{gain(three, one, 0.4)} with 40 % wrong; comparing part by part at temperatures a pair (amcl) changes that "
+        f"by {gain(amcl, three, 0.0)} and {gain(amcl, three, 0.4)}.",
         "details": {f"{s}, {w:.0%} wrong": v.mean(0).round(4).tolist() for (s, w), v in found.items()},
     }
 

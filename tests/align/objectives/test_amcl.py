@@ -123,7 +123,7 @@ def test_a_wrong_pair_gets_a_higher_temperature() -> None:
         loss(views).backward()
         optimiser.step()
     tau = loss.temperatures(loss.parts_of(z), loss.parts_of(z[order]))[0].diagonal()
-    assert float(tau[:8].mean()) > float(tau[8:].mean())
+    assert tau[:8].mean() > tau[8:].mean()
 
 
 @pytest.mark.parametrize("heads", [1, 3])
