@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,11 @@ from commonspace.align.noisy_pairs import PairQuality
 from commonspace.align.objectives.matryoshka import nested_sizes
 from commonspace.align.recipe import Recipe, get_recipe
 from commonspace.align.remedies import remedied
+from commonspace.align.torch_state import matmul_precision, seeded
 from commonspace.align.trainer import Trainer
 from commonspace.align.validation import prefix_figures, retrieval_figures, subsample
 from commonspace.core.blocks import Block
 from commonspace.core.errors import BadInput, CommonspaceError
-from commonspace.core.method import check_choice
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.core.registry import build
@@ -96,7 +96,7 @@ def fit_heads(
     objective: Any = None,
     augment: Any = None,
     sampler: Any = "uniform",
-    noisy_pairs: str | None = None,
+    noisy_pairs: str | Mapping[str, Any] | None = None,
     dim: int = 256,
     members: int = 1,
     matryoshka: bool | str | Sequence[int] | None = None,
@@ -140,9 +140,11 @@ def fit_heads(
         As in `Recipe`; None leaves it to the recipe.
     sampler : str, mapping or sampler
         Who meets in a batch.
-    noisy_pairs : {None, "drop", "repair", "reweight"}
+    noisy_pairs : {None, "drop", "repair", "reweight"} or mapping
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
-        fits clearly best, where there is one; or show each as often as it is likely right. Validation stays as it is.
+        fits clearly best, where there is one; or show each as often as it is likely right. Training takes as many steps
+        as with all pairs; validation stays as it is. ``{"remedy": "drop", "looks": 2}`` judges a second time (see
+        `second_look`).
     dim : int
         Dimension of the space (of each member's).
     members : int
@@ -195,25 +197,25 @@ def fit_heads(
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     rng = generator(seed)
     training, held = _parts(PairData.check(X, present, groups), valid, rng)
-    quality, who_meets = None, sampler
-    if noisy_pairs is not None:
-        who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
-        left, who_meets, found = remedied(training, who_meets, noisy_pairs, generator(seed))
-        training, quality = left, found.placed(training.rows, len(next(iter(X.values()))))
+    quality, who_meets, n = None, sampler, len(next(iter(X.values())))
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with _seeded(int(rng.integers(2**31)), target), _precision(precision):
-        trainer = Trainer(
-            training,
-            settings,
+    with seeded(int(rng.integers(2**31)), target), matmul_precision(precision):
+        trainer_of = partial(
+            Trainer,
             dim=dim,
             members=members,
             blocks=_blocks(blocks, training),
-            relevance=_relevance(relevance, len(next(iter(X.values())))),
-            sampler=who_meets,
+            relevance=_relevance(relevance, n),
             chunk_size=chunk_size,
             device=target,
-            rng=rng,
         )
+        if noisy_pairs is not None:
+            who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
+            once = partial(_trained, trainer_of, settings, seed)
+            left, who_meets, found, shown = remedied(training, who_meets, noisy_pairs, generator(seed), once)
+            training, quality = left, found.placed(training.rows, n)
+            settings = dataclasses.replace(settings, epochs=max(1, round(settings.epochs / shown)))  # as many steps
+        trainer = trainer_of(training, settings, sampler=who_meets, rng=rng)
         run = _Run(trainer, held and subsample(held, rng), max_seconds)
         run.train()
         embedded = trainer.embed(held) if held else {}
@@ -243,6 +245,13 @@ def fit_heads(
         pair_quality=quality,
         params=params,
     )
+
+
+def _trained(trainer_of: Any, settings: Recipe, seed: int, data: PairData) -> dict[str, NumpyHead]:
+    """Return heads trained on some of the items without validation, for a second look at the others."""
+    run = _Run(trainer_of(data, settings, sampler="uniform", rng=generator(seed)), None, None)
+    run.train()
+    return run.trainer.to_numpy()
 
 
 class _Run:
@@ -375,25 +384,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch for a block and leave its global state as it was."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _precision(precision: str | None) -> Iterator[None]:
-    if precision is None:
-        yield
-        return
-    check_choice("precision", precision, ("highest", "high", "medium"))
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
