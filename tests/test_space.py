@@ -348,3 +348,18 @@ def test_a_users_own_registered_encoder_is_saved_and_loaded_by_name(tmp_path):
     space.fit(table(), valid=0, **QUICK)
     space.save(tmp_path / "s")
     assert Space.load(tmp_path / "s").id == space.id
+
+
+def test_relevance_speaks_of_the_rows_of_the_table_whichever_are_held_out():
+    asked = []
+
+    def same(index):
+        asked.append(index)
+        return np.eye(len(index), dtype=np.float32)
+
+    new_space().fit(table(), relevance=same, valid=0.3, **{**QUICK, "epochs": 1})
+    seen = np.unique(np.concatenate(asked))
+    names = np.array(table()["text"])
+    held = sorted(set(names) - set(names[seen]))
+    assert len(held) == 2  # of six names; positions in the training part alone would have met rows of all
+    assert len(seen) == np.isin(names, held, invert=True).sum()
