@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,18 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from commonspace.align.auto import Choice, Facts, choose
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
+from commonspace.align.nesting import nested
 from commonspace.align.noisy_pairs import PairQuality
-from commonspace.align.objectives.matryoshka import nested_sizes
 from commonspace.align.recipe import Recipe, get_recipe
 from commonspace.align.remedies import remedied
+from commonspace.align.torch_state import matmul_precision, seeded
 from commonspace.align.trainer import Trainer
 from commonspace.align.validation import prefix_figures, retrieval_figures, subsample
 from commonspace.core.blocks import Block
 from commonspace.core.errors import BadInput, CommonspaceError
-from commonspace.core.method import check_choice
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.core.registry import build
@@ -61,6 +61,8 @@ class FitResult:
         The heads beside closed-form maps, with intervals.
     pair_quality : PairQuality or None
         The verdicts on the training pairs, if `noisy_pairs` asked for them.
+    choice : Choice or None
+        What ``objective="auto"`` took and why; ``choice.reason`` is one sentence.
     params : dict
         The arguments as they were resolved.
     """
@@ -75,6 +77,7 @@ class FitResult:
     by_size: dict[int, dict[str, float]] = field(default_factory=dict)
     baselines: SystemTable | None = None
     pair_quality: PairQuality | None = None
+    choice: Choice | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -137,12 +140,14 @@ def fit_heads(
     recipe : str, mapping or Recipe
         Where the arguments left at None come from; see `commonspace.align.recipe`.
     head, objective, augment, epochs, batch_size, lr, weight_decay, warmup, schedule, average, decay, patience
-        As in `Recipe`; None leaves it to the recipe.
+        As in `Recipe`; None leaves it to the recipe. The objective may be "auto": one is chosen by what the training
+        part shows (see `commonspace.align.auto`), and the result says which and why.
     sampler : str, mapping or sampler
         Who meets in a batch.
-    noisy_pairs : {None, "drop", "repair", "reweight"}
+    noisy_pairs : {None, "drop", "repair", "reweight", "keep"}
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
         fits clearly best, where there is one; or show each as often as it is likely right. Validation stays as it is.
+        "keep" does nothing; so does None, unless the objective is "auto" and many pairs are surely wrong.
     dim : int
         Dimension of the space (of each member's).
     members : int
@@ -181,27 +186,22 @@ def fit_heads(
     )  # fmt: skip
     check_positive("dim", dim)
     check_positive("members", members)
-    sizes: tuple[int, ...] = (dim,)
-    if matryoshka == "2d":
-        layered = {"name": "residual", "dropout": 0.3} if head is None else settings.head
-        nested = {"name": "starbucks", "objective": settings.objective}
-        settings = dataclasses.replace(settings, objective=nested, head=layered)
-    elif isinstance(matryoshka, str):
-        raise BadInput(f'matryoshka must be True, a list of sizes or "2d", not {matryoshka!r}')
-    elif matryoshka is not None and matryoshka is not False:
-        sizes = nested_sizes(None if matryoshka is True else matryoshka, dim)
-        nested = {"name": "matryoshka", "objective": settings.objective, "sizes": sizes}
-        settings = dataclasses.replace(settings, objective=nested)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     rng = generator(seed)
     training, held = _parts(PairData.check(X, present, groups), valid, rng)
+    choice, remedy = None, noisy_pairs
+    if settings.objective == "auto":
+        choice = choose(Facts.of(training, settings.batch_size, graded=relevance is not None, rng=generator(seed)))
+        settings = dataclasses.replace(settings, objective=choice.objective)
+        remedy = choice.noisy_pairs if noisy_pairs is None else noisy_pairs
     quality, who_meets = None, sampler
-    if noisy_pairs is not None:
+    if remedy not in (None, "keep"):
         who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
-        left, who_meets, found = remedied(training, who_meets, noisy_pairs, generator(seed))
+        left, who_meets, found = remedied(training, who_meets, remedy, generator(seed))
         training, quality = left, found.placed(training.rows, len(next(iter(X.values()))))
+    settings, sizes = nested(settings, matryoshka, dim, head_named=head is not None)
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with _seeded(int(rng.integers(2**31)), target), _precision(precision):
+    with seeded(int(rng.integers(2**31)), target), matmul_precision(precision):
         trainer = Trainer(
             training,
             settings,
@@ -225,7 +225,7 @@ def fit_heads(
     report = compare_baselines(training, held, heads, systems=baselines, random_state=seed) if held else None
     params = {
         "dim": dim, "members": members, "chunk_size": chunk_size, "sampler": _plain(sampler), "precision": precision,
-        "noisy_pairs": noisy_pairs,
+        "noisy_pairs": remedy, "chosen": choice and choice.reason,
         **{f.name: _plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)},
         "sizes": list(sizes) if len(sizes) > members else [members * dim],
         "n_train": len(training), "n_valid": len(held) if held else 0,
@@ -241,6 +241,7 @@ def fit_heads(
         by_size=by_size,
         baselines=report,
         pair_quality=quality,
+        choice=choice,
         params=params,
     )
 
@@ -375,25 +376,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch for a block and leave its global state as it was."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def _precision(precision: str | None) -> Iterator[None]:
-    if precision is None:
-        yield
-        return
-    check_choice("precision", precision, ("highest", "high", "medium"))
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
