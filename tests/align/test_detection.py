@@ -35,6 +35,8 @@ def roles_of(**columns):
         ("price", [1.5, 2.5, 2.5], "number", ""),
         ("seen", [True, False, True], "truth value", ""),
         ("notes", ["", None, " "], "nothing", ""),
+        ("status", ["done"] * 9, "text", ""),
+        ("base_key", ["cup", "cup", "hat", "pen"], "text", "label"),
         ("ragged", [[1.0], [1.0, 2.0]], "something else", ""),
     ],
 )
@@ -86,9 +88,19 @@ def test_names_of_kinds_are_the_other_side_where_there_is_no_better_one():
     assert roles.label == "kind"
 
 
+def test_of_several_labels_the_finest_is_taken():
+    table = {
+        "a": WORDS * 8,
+        "b": [w[::-1] + " x" for w in WORDS * 8],
+        "kind": ["x", "y"] * 24,
+        "class": list("abcd") * 12,
+    }
+    assert detect(table).roles.label == "class"
+
+
 def test_a_table_without_two_sides_says_what_was_seen():
     with pytest.raises(BadInput, match=r"1 column of the table can be a side.*title \(side\), kind \(label\)"):
-        _ = detect({"title": WORDS, "kind": ["x"] * 6}).roles
+        _ = detect({"title": WORDS, "kind": [1, 2] * 3}).roles
 
 
 def test_an_empty_table_and_one_that_is_not_there_are_refused():

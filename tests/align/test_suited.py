@@ -70,6 +70,10 @@ def test_sides_that_never_meet_suit_no_objective_that_needs_pairs():
     assert "there are none" in methods["siamlip"].why
 
 
+def test_pairs_are_rows_with_two_sides_however_few_groups_they_form():
+    assert "60 pairs, 2 groups" in by_name(suited({**PAIRS, "kind": ["x", "y"] * 30}))["infonce"].why
+
+
 def test_given_roles_take_the_place_of_the_guess():
     found = suited(PAIRS, Roles(sides={"text": "a", "reply": {"column": "q", "transform": "lower"}}))
     assert found.to_dict()["roles"]["sides"]["text"] == "a"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from sklearn import datasets
@@ -11,6 +13,7 @@ from commonspace.core.registry import build
 from commonspace.space import Space
 
 PAIR = {"a": "a", "b": "b"}
+TEXTS = ["cup", "long " * 2000, "hat"]
 
 
 def table(**columns):
@@ -24,6 +27,14 @@ def test_rows_are_things_seen_in_their_sides_and_equal_anchors_are_one_thing():
     assert rows.present["a"].tolist() == [True, True, True, False]
     assert rows.options == {}
     assert rows.table["group"] == [0, 1, 0, 2]
+
+
+def test_long_texts_from_a_file_and_texts_that_name_a_file_stay_as_they_are(tmp_path):
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps({"a": f"word {i}", "b": w}) for i, w in enumerate(TEXTS)))
+    (tmp_path / "cup").write_text("")
+    rows = Roles(sides=PAIR).apply(tmp_path / "t.jsonl")
+    assert rows.table["b"] == TEXTS
+    assert rows.table.base == tmp_path  # so that Space still finds pictures beside the file
 
 
 def test_a_label_says_which_rows_show_the_same_thing():

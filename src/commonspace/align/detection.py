@@ -5,7 +5,7 @@ column gets what it holds and, from that and its name, one role:
 
     side        texts, pictures, vectors: something that an encoder reads
     negatives   the same under a name such as "negative" or "wrong"
-    label       few values that come again and again, or a name such as "label" or "category"
+    label       few values that come again and again, names such as "label" or "category", ids that are not unique
     score       numbers of at least 0 under a name such as "score" or "relevance"
     tags        lists of words
     id          every value once, without words in it
@@ -83,18 +83,19 @@ class Detected:
 
     @property
     def roles(self) -> Roles:
-        """The guess as a recipe; beside a single side, the label in words with the most values is the other.
+        """The guess as a recipe: of several labels the finest; beside a single side, the finest in words is the other.
 
         Raises
         ------
         BadInput
             With fewer than two sides; the message says what was seen.
         """
-        sides, labels = self.of("side"), self.of("label")
-        names = [c for c in self.columns if c.role == "label" and c.holds == "text" and c.values > 1]
+        sides = self.of("side")
+        labels = sorted((c for c in self.columns if c.role == "label"), key=lambda c: -c.values)
+        names = [c for c in labels if c.holds == "text"]
         if len(sides) == 1 and names:
-            sides.append(max(names, key=lambda c: c.values).column)
-            labels.remove(sides[1])
+            sides.append(names[0].column)
+            labels.remove(names[0])
         if len(sides) < 2:
             seen = ", ".join(f"{c.column} ({c.role or c.holds})" for c in self.columns) or "no column"
             raise BadInput(
@@ -105,7 +106,7 @@ class Detected:
         return Roles(
             sides={name: name for name in sides},
             negatives={sides[1]: wrong} if wrong else {},
-            label=next(iter(labels), None),
+            label=labels[0].column if labels else None,
             score=grades[0] if grades else None,
             tags=None if grades else next(iter(self.of("tags")), None),
         )
@@ -172,6 +173,8 @@ def _role(name: str, holds: str, filled: Sequence[Any]) -> tuple[str, str]:
     if holds in ("image", "vector"):
         return ("negatives", "its name says so") if said == "negatives" else ("side", f"an encoder reads {holds}s")
     distinct = len(set(filled))
+    if distinct == 1 and len(filled) > 1:
+        return "", "the same in every row"
     if holds == "number":
         if said == "score":
             fits = min(filled) >= 0
@@ -185,8 +188,10 @@ def _role(name: str, holds: str, filled: Sequence[Any]) -> tuple[str, str]:
     if said in ("negatives", "label"):
         return said, "its name says so"
     words = float(np.mean([len(c.split()) for c in filled]))
-    if distinct == len(filled) and words < 1.5 and (said == "id" or _coded(filled)):
+    if words < 1.5 and distinct == len(filled) and (said == "id" or _coded(filled)):
         return "id", "every value once, and no words"
+    if words < 1.5 and said == "id":
+        return "label", f"{distinct:,} values in {len(filled):,} rows, and its name says that it names something"
     if distinct <= FEW * len(filled) and words < 4:
         return "label", f"{distinct:,} values in {len(filled):,} rows"
     return "side", f"texts, {distinct:,} different ones in {len(filled):,} rows"

@@ -130,7 +130,7 @@ def suited(table: Any, roles: Any = None, *, batch_size: int = RECIPES["strong"]
     present = np.array([mask[right] for mask in rows.present.values()])
     pairs = len(np.unique(rows.groups[right][present.sum(axis=0) >= 2]))
     facts = Facts.counted(rows.groups[right], len(present), pairs, batch_size, graded=rows.grades is not None)
-    has = _Has(rows, seen, pairs, facts)
+    has = _Has(rows, seen, max(pairs, int((present.sum(axis=0) >= 2).sum())), facts)
     methods = [_encoder(e, has) for e in entries("Encoder")]
     methods += [_objective(reads, has) for reads in objectives_grid()]
     methods += [_sampler(name, data, has) for name, data in samplers_grid()]

@@ -24,7 +24,7 @@ from commonspace.align.roles import OWN_COLUMN, Roles, listed, read_column
 from commonspace.core.digest import digest
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
-from commonspace.core.tables import Table, beside
+from commonspace.core.tables import Table
 
 Grades = Callable[[np.ndarray], np.ndarray]
 
@@ -208,9 +208,8 @@ def _first_said(keys: dict[str, np.ndarray], labels: list[Any] | None, irrelevan
 
 
 def _items(table: Table, source: Any, role: str) -> list[Any]:
-    """Return the cells of a side; blank ones are None, and files beside the table are found."""
-    cells = [beside(cell, table.base) for cell in read_column(table, source, role)]
-    return [None if isinstance(cell, str) and not cell.strip() else cell for cell in cells]
+    """Return the cells of a side; blank ones are None."""
+    return [None if isinstance(c, str) and not c.strip() else c for c in read_column(table, source, role)]
 
 
 def _key(cell: Any, row: int) -> Any:
