@@ -120,6 +120,31 @@ def test_methods_lists_every_entry_of_the_registry(capsys):
     assert "infonce" in run(capsys, "methods")[1]
 
 
+def test_methods_for_a_table_say_what_suits_and_why_the_rest_does_not(place, capsys, tmp_path):
+    status, out, _ = run(capsys, "methods", "--for", place / "t.csv", "--json")
+    told = json.loads(out)
+    assert status == 0
+    assert told["roles"] == {"sides": {"text": "text", "image": "image"}, "label": "kind"}
+    suits = {m["name"]: m for m in told["methods"]}
+    assert suits["equiangular"]["suits"]
+    assert not suits["locality"]["suits"]
+    plain = run(capsys, "methods", "--for", place / "t.csv", "-p", "Sampler")[1]
+    assert "auto would take" in plain
+    assert "uniform" in plain
+    assert "infonce" not in plain
+    (tmp_path / "r.toml").write_text('anchor = "text"\npositive = "image"\nnegatives = "kind"\n')
+    given = run(capsys, "methods", "--for", place / "t.csv", "--roles", tmp_path / "r.toml", "--json")[1]
+    assert {m["name"]: m for m in json.loads(given)["methods"]}["locality"]["suits"]
+
+
+def test_fit_prints_which_objective_was_chosen_and_why(place, capsys, tmp_path):
+    command = ("fit", place / "t.csv", "-e", "text=ngrams", "-e", "image=pixels", "-o", tmp_path / "s", "--epochs", 1)
+    status, out, _ = run(capsys, *command, "--objective", "auto")
+    assert status == 0
+    assert "Chosen: objective" in out
+    assert "Chosen" not in run(capsys, *command, "--objective", "tal")[1]
+
+
 def test_adding_the_same_items_again_needs_upsert(place, capsys):
     again = ("add", place / "i.cs", place / "t.csv", "-c", "text=text", "-c", "image=image", "-f", "kind", "-f", "text")
     status, _, err = run(capsys, *again)
@@ -149,6 +174,10 @@ def test_adding_the_same_items_again_needs_upsert(place, capsys):
         (("add", "new.cs", "{t.csv}"), "--space"),
         (("info", "nowhere"), "nowhere"),
         (("methods", "--protocol", "Wheel"), "unknown protocol"),
+        (("methods", "--for", "none.csv"), "none.csv"),
+        (("methods", "--for", "{t.csv}", "--roles", "none.toml"), "no recipe none.toml"),
+        (("methods", "--roles", "none.toml"), "--for"),
+        (("fit", "{t.csv}", "-e", "text=ngrams", "-e", "image=hog", "-o", "x", "--objective", "infonc"), "infonce"),
         (("frobnicate",), "frobnicate"),
     ],
 )

@@ -348,3 +348,27 @@ def test_a_users_own_registered_encoder_is_saved_and_loaded_by_name(tmp_path):
     space.fit(table(), valid=0, **QUICK)
     space.save(tmp_path / "s")
     assert Space.load(tmp_path / "s").id == space.id
+
+
+def test_relevance_speaks_of_the_rows_of_the_table_whichever_are_held_out():
+    asked = []
+
+    def same(index):
+        asked.append(index)
+        return np.eye(len(index), dtype=np.float32)
+
+    new_space().fit(table(), relevance=same, valid=0.3, **{**QUICK, "epochs": 1})
+    seen = np.unique(np.concatenate(asked))
+    names = np.array(table()["text"])
+    held = sorted(set(names) - set(names[seen]))
+    assert len(held) == 2  # of six names; positions in the training part alone would have met rows of all
+    assert len(seen) == np.isin(names, held, invert=True).sum()
+
+
+def test_the_reason_of_a_choice_is_printed_and_kept_in_the_card(tmp_path):
+    space = new_space()
+    report = space.fit(table(), **{**QUICK, "epochs": 1}, objective="auto")
+    assert f"Chosen: {report.result.choice.reason}" in str(report)
+    space.save(tmp_path / "s")
+    assert report.result.choice.reason in (tmp_path / "s" / "README.md").read_text()
+    assert Space.load(tmp_path / "s").info()["training"]["chosen"] == report.result.choice.reason

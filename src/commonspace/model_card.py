@@ -43,6 +43,8 @@ class FitReport:
             f"{self.n_train:,} rows for training, {self.n_valid:,} for validation; {len(r.history)} epochs in "
             f"{r.seconds:.0f} s, epoch {r.best_epoch} kept" + (" (stopped by Ctrl-C)" if r.interrupted else "")
         ]
+        if r.choice is not None:
+            lines.append(f"Chosen: {r.choice.reason}")
         if r.baselines is not None:
             lines.append(str(r.baselines))
         if r.by_size:
@@ -149,12 +151,14 @@ def _training(card: Mapping[str, Any]) -> list[str]:
     if not card:
         return []
     versions = ", ".join(f"{k} {v}" for k, v in card["versions"].items())
+    chosen = card.get("training", {}).get("chosen")
     return [
         "## Training",
         "",
         f"- rows: {card['n_train']:,} for training, {card['n_valid']:,} for validation (no group is in both)",
         f"- data digest: `{card['data']}`",
         f"- seed: {card['random_state']}",
+        *([f"- chosen by the data: {chosen}"] if chosen else []),
         f"- versions: {versions}",
         "",
     ]

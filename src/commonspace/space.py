@@ -182,6 +182,7 @@ class Space:
             Too few pairs, unknown modality, unreadable items; a column that the table does not have; without torch.
         """
         from commonspace.align.fit import fit_heads
+        from commonspace.align.relevance import of_rows
 
         rng = generator(random_state)
         if len(self.encoders) < 2:
@@ -198,6 +199,7 @@ class Space:
             Xv, present_v, _, skipped_v = encode_rows(self.encoders, valid_rows, on_error=on_error, cache=store)
             held = Xv, present_v, valid_rows.labels
             skipped = {m: skipped[m] | skipped_v[m] for m in skipped}
+        options["relevance"] = of_rows(options.get("relevance"), train.positions)
         result = fit_heads(
             X,
             present=present,
@@ -372,8 +374,7 @@ class Space:
             raise BadInput("the table has no rows")
         rows = self._rows(source, columns, group)
         if not isinstance(valid, int | float) or isinstance(valid, bool):
-            named = group if isinstance(group, str) else None
-            return rows, self._rows(read_table(valid), columns, named)
+            return rows, self._rows(read_table(valid), columns, group if isinstance(group, str) else None)
         return rows.split(float(valid), rng)
 
     def _check_fitted(self) -> None:

@@ -156,7 +156,7 @@ def test_every_objective_takes_them(name: str) -> None:
     torch.manual_seed(0)
     objective = build("Objective", name)
     if hasattr(objective, "prepare"):
-        objective.prepare({m: torch.nn.Linear(batch.x[m].shape[1], 5) for m in "ab"}, 5)
+        objective.prepare({m: torch.nn.Linear(batch.x[m].shape[1], 5).double() for m in "ab"}, 5)
     for z in views.z.values():
         z.requires_grad_()
     loss = objective.double()(views)

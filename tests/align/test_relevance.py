@@ -7,11 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from tests.align.conftest import random_views, two_views
 
 from commonspace.align.fit import fit_heads
 from commonspace.align.objectives.infonce import InfoNCE
-from commonspace.align.relevance import by_sets, by_text, views_of_paths, views_of_records
+from commonspace.align.relevance import by_sets, by_text, of_rows, views_of_paths, views_of_records
 from commonspace.core.errors import BadInput
 from commonspace.core.views import Views
 
@@ -128,3 +129,15 @@ def test_training_takes_them() -> None:
 def test_bad_input_is_named(build: Any, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         build()
+
+
+def test_relevance_of_a_table_is_looked_up_for_the_rows_that_are_left() -> None:
+    whole = np.random.default_rng(0).random((6, 6)).astype(np.float32)
+    positions, at = np.array([4, 1, 5]), np.array([2, 0])
+    expected = whole[np.ix_([5, 4], [5, 4])]
+    np.testing.assert_array_equal(of_rows(lambda i: whole[np.ix_(i, i)], positions)(at), expected)
+    np.testing.assert_array_equal(of_rows(csr_array(whole), positions)[at][:, at].toarray(), expected)
+    assert of_rows(None, positions) is None
+    assert of_rows(csr_array(whole), np.arange(3)).shape == (3, 3)
+    with pytest.raises(BadInput, match="all rows of the table"):
+        of_rows(csr_array(whole[:5, :5]), positions)

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from commonspace.align.auto import Choice, Facts, choose
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
 from commonspace.align.negatives import Companions, Negatives
+from commonspace.align.nesting import nested
 from commonspace.align.noisy_pairs import PairQuality
-from commonspace.align.objectives.matryoshka import nested_sizes
 from commonspace.align.recipe import Recipe, get_recipe
 from commonspace.align.remedies import remedied
 from commonspace.align.torch_state import at_precision, seeded
@@ -62,6 +63,8 @@ class FitResult:
         The heads beside closed-form maps, with intervals.
     pair_quality : PairQuality or None
         The verdicts on the training pairs, if `noisy_pairs` asked for them.
+    choice : Choice or None
+        What ``objective="auto"`` took and why; ``choice.reason`` is one sentence.
     params : dict
         The arguments as they were resolved.
     """
@@ -76,6 +79,7 @@ class FitResult:
     by_size: dict[int, dict[str, float]] = field(default_factory=dict)
     baselines: SystemTable | None = None
     pair_quality: PairQuality | None = None
+    choice: Choice | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -139,17 +143,19 @@ def fit_heads(
     recipe : str, mapping or Recipe
         Where the arguments left at None come from; see `commonspace.align.recipe`.
     head, objective, augment, epochs, batch_size, lr, weight_decay, warmup, schedule, average, decay, patience
-        As in `Recipe`; None leaves it to the recipe.
+        As in `Recipe`; None leaves it to the recipe. The objective may be "auto": one is chosen by what the training
+        part shows (see `commonspace.align.auto`), and the result says which and why.
     sampler : str, mapping or sampler
         Who meets in a batch.
     negatives : mapping of str to Negatives, optional
         Modality -> rows made to be wrong for an item, such as its text with a word exchanged (`edits`). They join the
         batches of their items, as further candidates.
-    noisy_pairs : {None, "drop", "repair", "reweight"} or mapping
+    noisy_pairs : {None, "drop", "repair", "reweight", "keep"} or mapping
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
         fits clearly best, where there is one; or show each as often as it is likely right. Training takes as many steps
         as with all pairs; validation stays as it is. ``{"remedy": "drop", "looks": 2}`` judges a second time (see
-        `second_look`).
+        `second_look`). "keep" does nothing; so does None, unless the objective is "auto" and many pairs are surely
+        wrong.
     dim : int
         Dimension of the space (of each member's).
     members : int
@@ -188,22 +194,17 @@ def fit_heads(
     )  # fmt: skip
     check_positive("dim", dim)
     check_positive("members", members)
-    sizes: tuple[int, ...] = (dim,)
-    if matryoshka == "2d":
-        layered = {"name": "residual", "dropout": 0.3} if head is None else settings.head
-        nested = {"name": "starbucks", "objective": settings.objective}
-        settings = dataclasses.replace(settings, objective=nested, head=layered)
-    elif isinstance(matryoshka, str):
-        raise BadInput(f'matryoshka must be True, a list of sizes or "2d", not {matryoshka!r}')
-    elif matryoshka is not None and matryoshka is not False:
-        sizes = nested_sizes(None if matryoshka is True else matryoshka, dim)
-        nested = {"name": "matryoshka", "objective": settings.objective, "sizes": sizes}
-        settings = dataclasses.replace(settings, objective=nested)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     rng = generator(seed)
     training = PairData.check(X, present, groups)
     every_group = training.groups
     training, held = _parts(training, valid, rng)
+    choice, remedy = None, noisy_pairs
+    if settings.objective == "auto":
+        choice = choose(Facts.of(training, settings.batch_size, graded=relevance is not None, rng=generator(seed)))
+        settings = dataclasses.replace(settings, objective=choice.objective)
+        remedy = choice.noisy_pairs if noisy_pairs is None else noisy_pairs
+    settings, sizes = nested(settings, matryoshka, dim, head_named=head is not None)
     quality, who_meets, n = None, sampler, len(next(iter(X.values())))
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with seeded(int(rng.integers(2**31)), target), at_precision(precision):
@@ -216,10 +217,10 @@ def fit_heads(
             chunk_size=chunk_size,
             device=target,
         )
-        if noisy_pairs is not None:
+        if remedy not in (None, "keep"):
             who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
             once = partial(_trained, trainer_of, settings, seed)
-            left, who_meets, found, shown = remedied(training, who_meets, noisy_pairs, generator(seed), once)
+            left, who_meets, found, shown = remedied(training, who_meets, remedy, generator(seed), once)
             training, quality = left, found.placed(training.rows, n)
             settings = dataclasses.replace(settings, epochs=max(1, round(settings.epochs / shown)))  # as many steps
         # From a generator of their own, so that batches are the same with and without them.
@@ -236,7 +237,7 @@ def fit_heads(
     report = compare_baselines(training, held, heads, systems=baselines, random_state=seed) if held else None
     params = {
         "dim": dim, "members": members, "chunk_size": chunk_size, "sampler": _plain(sampler), "precision": precision,
-        "noisy_pairs": noisy_pairs,
+        "noisy_pairs": remedy, "chosen": choice and choice.reason,
         **{f.name: _plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)},
         "sizes": list(sizes) if len(sizes) > members else [members * dim],
         "n_train": len(training), "n_valid": len(held) if held else 0,
@@ -252,6 +253,7 @@ def fit_heads(
         by_size=by_size,
         baselines=report,
         pair_quality=quality,
+        choice=choice,
         params=params,
     )
 

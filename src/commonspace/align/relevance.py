@@ -145,6 +145,32 @@ def views_of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[set
     return views
 
 
+def of_rows(relevance: Any, positions: np.ndarray) -> Any:
+    """Return relevance between the rows of a table as relevance between some of them.
+
+    Parameters
+    ----------
+    relevance : callable, (n, n) SciPy sparse matrix or None
+        In positions of the table.
+    positions : (m,) int64
+        Where each of the rows that are left stood in it.
+
+    Returns
+    -------
+    callable, (m, m) sparse matrix or None
+        In positions of the rows that are left.
+    """
+    if relevance is None:
+        return None
+    if callable(relevance):
+        return lambda index: relevance(positions[index])
+    shape = getattr(relevance, "shape", ())
+    if len(shape) != 2 or min(shape) <= positions.max():
+        raise BadInput(f"relevance must be a callable or a sparse matrix of all rows of the table, not {shape}")
+    table = relevance.tocsr() if hasattr(relevance, "tocsr") else relevance
+    return table[positions][:, positions]
+
+
 def _incidence(sets: Sequence[Collection[Hashable]], view: str) -> Any:
     """Return (n, parts) sparse 0/1 float32: which item has which part."""
     from scipy.sparse import csr_array

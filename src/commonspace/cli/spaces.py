@@ -57,6 +57,10 @@ def fit(
     recipe: Annotated[str, typer.Option(help="Preset of training options: [cyan]strong[/] or [cyan]plain[/].")] = (
         "strong"
     ),
+    objective: Annotated[
+        str | None,
+        typer.Option(help="What to train for: a name of [cyan]methods[/], or [cyan]auto[/] to choose by the data."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data; the recipe's number by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of training.")] = 0,
     on_error: OnError = "raise",
@@ -66,7 +70,8 @@ def fit(
 
     encoders = {m: names.split(",") for m, names in assignments(encoder, "--encoder").items()}
     space = Space(encoders, dim=dim)
-    options: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    given: dict[str, Any] = {"epochs": epochs, "objective": objective}
+    options = {name: value for name, value in given.items() if value is not None}
     report = space.fit(
         table,
         columns=assignments(column, "--column"),
@@ -157,13 +162,26 @@ def evaluate(
 @app.command()
 def methods(
     protocol: Annotated[str | None, typer.Option("--protocol", "-p", help="Only these, e.g. [cyan]Encoder[/].")] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--for", metavar="TABLE", help="Say which methods suit this table, and why others do not."),
+    ] = None,
+    roles: Annotated[
+        Path | None,
+        typer.Option("--roles", help="With --for: a .toml or .json recipe of the columns, instead of a guess."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List every method: what it is called, what it implements, where it comes from."""
+    """List every method: what it is called, what it implements, where it comes from; or what suits a table."""
     from commonspace.core.registry import ROOMS, entries, unavailable
 
     if protocol is not None and protocol not in ROOMS:
         raise BadInput(f"unknown protocol {protocol!r}; known: {', '.join(ROOMS)}")
+    if table is not None:
+        _suited(table, roles, protocol, as_json)
+        return
+    if roles is not None:
+        raise BadInput("--roles says how to read the table of --for: name that, too")
     found = entries(protocol)
     if as_json:
         print_json([e.to_dict() for e in found])
@@ -171,3 +189,23 @@ def methods(
         sheet(["family", "protocol", "name", "what it is"], [[e.family, e.protocol, e.name, e.summary] for e in found])
     for module, package in unavailable().items():
         remark(f"not listed: {module} (needs {package})")
+
+
+def _suited(table: Path, roles: Path | None, protocol: str | None, as_json: bool) -> None:
+    """Print what suits a table."""
+    from commonspace.align.roles import Roles
+    from commonspace.align.suited import suited
+
+    found = suited(table, None if roles is None else Roles.read(roles))
+    methods = [m for m in found.methods if protocol in (None, m.protocol)]
+    if as_json:
+        print_json({**found.to_dict(), "methods": [vars(m) for m in methods]})
+        return
+    typer.echo(found.title)
+    sheet(["column", "holds", "role", "why"], [[c.column, c.holds, c.role or "-", c.why] for c in found.seen.columns])
+    typer.echo(f"\n{found.summary}\n")
+    sheet(
+        ["protocol", "name", "suits", "why"],
+        [[m.protocol, m.name, "yes" if m.suits else "no", m.why] for m in methods],
+    )
+    typer.echo(f"\n{found.advice}")
