@@ -24,7 +24,6 @@ Efron, "Large-Scale Simultaneous Hypothesis Testing", 2004.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -33,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from commonspace.align.audit import write_csv
 from commonspace.align.data import PairData
 from commonspace.align.standard import Standard
 from commonspace.core.errors import BadInput
@@ -156,12 +156,7 @@ class PairQuality:
 
     def to_csv(self, path: str | Path, items: Mapping[str, Sequence[Any]] | None = None, **options: Any) -> None:
         """Write the audit as a file for a spreadsheet."""
-        rows = self.table(items, **options)
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            names = list(dict.fromkeys(name for row in rows for name in row))
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(path, self.table(items, **options))
 
     @property
     def likely(self) -> np.ndarray:

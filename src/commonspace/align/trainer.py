@@ -23,6 +23,7 @@ from commonspace.align.average import Average
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
 from commonspace.align.gradcache import cached_backward, depends_on_neighbours
+from commonspace.align.mixing import draws_for, mix, placed
 from commonspace.align.modules import PerModality
 from commonspace.align.negatives import Batch, Companions
 from commonspace.align.objectives.base import build_objective, tell
@@ -34,6 +35,8 @@ from commonspace.core.views import Views
 
 # Rows a forward pass of evaluation handles at once.
 BLOCK = 4096
+# Before a modality's name: its mixtures, which its head sees as a batch of their own.
+MIXED = "mixed"
 
 
 class Trainer:
@@ -238,14 +241,15 @@ class Trainer:
         # Only objectives that cut heads look at the layers below the last; the others are spared their normalisation.
         deep = {m: head.depth for m, head in heads.items() if hasattr(head, "every_layer")}
         deep = deep if getattr(objective, "wants_layers", False) else {}
+        drawn = draws_for(getattr(objective, "wants_mixed", None), rows, self.generator)
 
         def forward_of(m: str) -> Callable[[Tensor], Tensor]:
             if m in deep:  # layers side by side in a row, so that rows can be cached and placed like any others
                 return lambda part: torch.cat([_unit(layer) for layer in heads[m].every_layer(part)], 1)
             return lambda part: _unit(heads[m](part))
 
-        def loss_of(units: dict[str, Tensor]) -> Tensor:
-            z, layers = {}, {}
+        def loss_of(units: dict[Any, Tensor]) -> Tensor:
+            z, layers, mixed = {}, {}, {}
             for m in x:
                 z[m] = torch.zeros(len(relevance), self.dim * deep.get(m, 1), device=self.device)
                 if m in rows:
@@ -253,16 +257,21 @@ class Trainer:
                 if m in deep:
                     layers[m] = z[m].view(len(relevance), deep[m], self.dim).transpose(0, 1)
                     z[m] = layers[m][-1]
+                if m in drawn:
+                    mixed[m] = placed(units[MIXED, m][:, -self.dim :], rows[m], *drawn[m], batch=len(relevance))
             loss: Tensor = objective(
-                Views(z=z, present=seen, relevance=relevance, frozen=frozen, layers=layers, groups=groups)
+                Views(z=z, present=seen, relevance=relevance, frozen=frozen, layers=layers, groups=groups, mixed=mixed)
             )
             return loss
 
-        forward = {m: forward_of(m) for m in rows}
-        inputs = {m: x[m][r] for m, r in rows.items()}
+        forward: dict[Any, Callable[[Tensor], Tensor]] = {m: forward_of(m) for m in rows}
+        inputs: dict[Any, Tensor] = {m: x[m][r] for m, r in rows.items()}
+        for m, (partner, share) in drawn.items():
+            forward[MIXED, m] = forward[m]
+            inputs[MIXED, m] = mix(inputs[m], partner, share)
         if self.chunk_size is not None:
             return cached_backward(forward, inputs, loss_of, chunk_size=self.chunk_size)
-        loss = loss_of({m: forward[m](inputs[m]) for m in rows})
+        loss = loss_of({name: forward[name](part) for name, part in inputs.items()})
         if loss.requires_grad:
             torch.autograd.backward(loss)
         return loss.detach()

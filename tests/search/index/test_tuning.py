@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from commonspace.search.exact import top_k
 from commonspace.search.index import tuning as module
 from commonspace.search.index.segment import Origin
 from commonspace.search.index.segment import build as build_segment
-from commonspace.search.index.tuning import BEAMS, PROBES, SHORTLISTS, Trial, tune_index
+from commonspace.search.index.tuning import BEAMS, PROBES, SHORTLISTS, Trial, lengths, tune_index
 
 
 def world(n=4000, m=600, dim=24, seed=0):
@@ -104,6 +106,23 @@ def test_a_target_out_of_reach_gives_the_best_there_is():
     tuned = tune_index(X, Q, target_recall=0.999, codes=CODES[:1], progress=False)
     assert tuned.chosen.recall == max(t.recall for t in tuned.trials)
     assert tuned.chosen.low < 0.999
+    assert tuned.trials[0] is tuned.chosen
+    assert "nan" not in str(tuned)
+    assert "<- chosen" in str(tuned)
+    json.dumps(tuned.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(("k", "tried"), [(10, [10, 20, 200]), (60, [75, 200, 240]), (200, [200, 400, 800])])
+def test_shortlists_are_tried_up_to_four_times_the_hits(k, tried):
+    found = lengths(SHORTLISTS, k)
+    assert found == sorted({*found, *tried})
+    assert (min(found), max(found)) == (tried[0], tried[-1])
+
+
+def test_more_hits_than_the_usual_shortlists_hold_can_be_tuned():
+    tuned = tune_index(X, Q[:120], k=201, target_recall=0.8, codes=CODES[1:2], progress=False)
+    assert tuned.chosen.shortlist >= 201
+    assert tuned.recall.value > 0.8
 
 
 def test_it_is_shown_as_a_table_and_a_plot(tuned, tmp_path):
@@ -116,7 +135,16 @@ def test_it_is_shown_as_a_table_and_a_plot(tuned, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "word"), [({"target_recall": 1.0}, "target_recall"), ({"target_recall": 0}, "target_recall")]
+    ("given", "word"),
+    [
+        ({"target_recall": 1.0}, "target_recall"),
+        ({"target_recall": 0}, "target_recall"),
+        ({"k": 0}, "k must be"),
+        ({"k": 2.5}, "k must be"),
+        ({"batch": 0}, "batch must be"),
+        ({"codes": []}, "codes is empty"),
+        ({"degree": 1}, "degree must be"),
+    ],
 )
 def test_what_cannot_be_is_said(given, word):
     with pytest.raises(BadInput, match=word):

@@ -1,4 +1,7 @@
+import os
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -18,6 +21,40 @@ def test_work_is_done_in_order_by_threads_that_leave_the_number_of_threads_as_it
 def test_an_error_of_one_is_an_error_of_all():
     with pytest.raises(ZeroDivisionError):
         each(lambda i: 1 // i, [3, 2, 1, 0], 2)
+
+
+def test_after_an_error_nothing_more_is_begun():
+    begun = []
+
+    def work(i):
+        begun.append(i)
+        time.sleep(0.01)
+        if i == 1:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        each(work, range(50), 2)
+    after = len(begun)
+    assert after < 10
+    time.sleep(0.1)
+    assert len(begun) == after
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that stands for Ctrl-C here")
+def test_after_an_interrupt_nothing_more_is_begun_and_what_is_begun_has_ended():
+    begun, ended = [], []
+
+    def work(i):
+        begun.append(i)
+        if i == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        ended.append(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        each(work, range(100), 2)
+    assert len(begun) == len(ended) < 20
+    assert each(lambda i: i, range(4), 2) == [0, 1, 2, 3]
 
 
 def test_there_is_at_least_one_thread():

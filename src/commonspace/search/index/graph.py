@@ -35,6 +35,9 @@ import numpy as np
 import numpy.typing as npt
 
 from commonspace.core import progress as bars
+from commonspace.core.errors import BadInput
+from commonspace.core.protocols import Code
+from commonspace.core.vectors import check_at_least
 from commonspace.search.index.shortlist import Coded
 from commonspace.search.index.workers import by_blocks, each, threads
 
@@ -98,6 +101,18 @@ def available() -> bool:
 def usual(n: int) -> int:
     """Return the degree for n vectors when nothing else is said: 0 for few, and without Numba."""
     return DEGREE if n >= LEAST and available() else 0
+
+
+def check_degree(degree: Any) -> int:
+    """Return a degree as an int: 0 for no links, or at least 2; otherwise raise `BadInput`."""
+    if check_at_least("degree", degree, 0) == 1:
+        raise BadInput("degree must be 0 for no links, or at least 2: over one link a vector no walk gets far")
+    return int(degree)
+
+
+def possible(degree: int, code: Code) -> int:
+    """Return how many links a vector gets of those that are asked for: none by a code that is not packed."""
+    return degree if code.packing is not None else 0
 
 
 class _Loaded:

@@ -25,6 +25,7 @@ from commonspace.core import progress as bars
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build, check_restorable, name_of
+from commonspace.core.vectors import check_positive
 from commonspace.measure.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.index import graph as graphs
@@ -61,10 +62,12 @@ class Trial:
     beam : int
         Vectors kept and re-ranked by a walk over the graph, of which this is a trial; 0 for a scan. Then `probe` and
         `shortlist` are what a scan by the same code needs, for searches in which it is cheaper.
+    degree : int
+        Links of a vector in that graph; 0 for a scan.
     recall, low, high : float
         Mean recall on the queries that choose, with its 95 % interval.
     ms : float
-        Milliseconds a query; NaN for settings that were not timed because they miss the target.
+        Milliseconds a query; NaN for settings that were not timed because they miss the target and were not chosen.
     """
 
     code: dict[str, Any]
@@ -76,6 +79,7 @@ class Trial:
     high: float
     ms: float = float("nan")
     beam: int = 0
+    degree: int = 0
 
     @property
     def name(self) -> str:
@@ -231,7 +235,8 @@ def tune_index(
     Raises
     ------
     BadInput
-        Too few queries, a target out of range, a memory that no code fits into, or a code that is not registered.
+        Too few queries, a target out of range, no hits or queries at once, a memory that no code fits into, no code, or
+        one that is not registered.
     """
     if not 0 < target_recall < 1:
         raise BadInput(f"target_recall must lie between 0 and 1, both excluded, not {target_recall!r}")
@@ -239,7 +244,10 @@ def tune_index(
         raise BadInput(
             f"tuning needs at least 60 queries, a third of them to judge what was chosen, not {len(queries)}"
         )
+    k, batch = check_positive("k", k), check_positive("batch", batch)
     specs = default_codes(vectors.shape[1], memory) if codes is None else list(codes)
+    if codes is not None and not specs:
+        raise BadInput("codes is empty: name at least one code to try, or leave it out")
     for spec in specs:
         check_restorable("Code", build("Code", spec))
     rng = np.random.default_rng(random_state)
@@ -249,7 +257,7 @@ def tune_index(
     vectors = np.ascontiguousarray(vectors[order])
     true = {name: top_k(part, vectors, k)[0] for name, part in (("choose", choose), ("judge", judge))}
     exact_ms = _milliseconds(lambda Q: top_k(Q, vectors, k, max_length=1.001), _filled(choose, batch), batch)
-    degree = graphs.usual(len(vectors)) if degree is None else degree
+    degree = graphs.usual(len(vectors)) if degree is None else graphs.check_degree(degree)
     links: Graph | None = None
     if degree and (memory is None or 4 * degree < memory):
         finder: Code = build("Code", default_code(vectors.shape[1])).fit(vectors, learn)
@@ -269,6 +277,9 @@ def tune_index(
         raise BadInput(f"no code takes at most {memory:g} bytes a vector; the smallest are those of few dimensions")
     good = [(t, s) for t, s in trials if t.low >= target_recall]
     chosen, segment = min(good, key=lambda ts: ts[0].ms) if good else max(trials, key=lambda ts: ts[0].recall)
+    if not good:
+        timed = _timed(segment, chosen, choose, k, batch)
+        trials, chosen = [(timed if t is chosen else t, s) for t, s in trials], timed
     recall = _recall(segment, judge, true["judge"], k, batch, chosen)
     ranked = sorted((t for t, _ in trials), key=lambda t: (not np.isfinite(t.ms), t.ms, -t.recall))
     return Tuned(chosen, recall, exact_ms, target_recall, k, batch, ranked)
@@ -289,20 +300,25 @@ def _trials(segment: Segment, queries: Floats, true: Ints, k: int, target: float
     """Return, for each share of cells and for walks, the least work that reaches the target, timed; or the most."""
     code, cells = segment.coded.code, len(segment.coded.cells)
     spec = {"name": name_of(code), **{a: v for a, v in code.get_params().items() if v is not None}}
-    lists = [c for c in SHORTLISTS if c >= k]
     found: list[Trial] = []
     for probe in PROBES:
         if probe < 1 and (cells < 10 or (not _alone(segment, batch) and (1 - probe) * batch < SPARED)):
             continue  # all cells would be looked at
         if found and found[-1].low < target:
             break  # fewer cells find no more
-        ways = [Trial(spec, code.bytes_per_vector, probe, c, 0, 0, 0) for c in lists]
+        ways = [Trial(spec, code.bytes_per_vector, probe, c, 0, 0, 0) for c in lengths(SHORTLISTS, k)]
         found.append(_least(segment, queries, true, k, target, batch, ways))
     if segment.graph is not None:
-        bytes_, c = code.bytes_per_vector + 4 * segment.graph.links.shape[1], found[0].shortlist
-        ways = [Trial(spec, bytes_, 1.0, c, 0, 0, 0, beam=b) for b in BEAMS if b >= k]
+        degree, c = segment.graph.links.shape[1], found[0].shortlist
+        size = code.bytes_per_vector + 4 * degree
+        ways = [Trial(spec, size, 1.0, c, 0, 0, 0, beam=b, degree=degree) for b in lengths(BEAMS, k)]
         found.append(_least(segment, queries, true, k, target, batch, ways))
     return found
+
+
+def lengths(usual: Sequence[int], k: int) -> list[int]:
+    """Return the lengths worth trying for k hits: the usual ones from k on, and k, 2 k and 4 k where these end."""
+    return [n for n in usual if n >= k] + [n for n in (k, 2 * k, 4 * k) if n > usual[-1]]
 
 
 def _alone(segment: Segment, batch: int) -> bool:
@@ -323,9 +339,13 @@ def _least(
         r = _recall(segment, queries, true, k, batch, way)
         trial = replace(way, recall=r.value, low=r.low, high=r.high)
         if r.low >= target:
-            ms = _milliseconds(lambda Q: _search(segment, Q, k, way), _filled(queries, batch), batch)  # noqa: B023
-            return replace(trial, ms=ms)
+            return _timed(segment, trial, queries, k, batch)
     return trial
+
+
+def _timed(segment: Segment, trial: Trial, queries: Floats, k: int, batch: int) -> Trial:
+    """Return a trial with the milliseconds that a query takes."""
+    return replace(trial, ms=_milliseconds(lambda Q: _search(segment, Q, k, trial), _filled(queries, batch), batch))
 
 
 def _search(segment: Segment, queries: Floats, k: int, way: Trial, *, apart: bool = False) -> Ints:
