@@ -8,6 +8,7 @@ import warnings
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.fake_space import DIM, FakeSpace
 
@@ -522,6 +523,25 @@ def test_later_builds_go_on_with_the_workload_until_it_is_ended(c):
     check(c, ["index"], where="n = 1")
 
 
+def test_a_log_that_has_grown_is_the_same_workload_until_its_shares_change(c):
+    add(c, range(300), 1, n=[i % 3 for i in range(300)])
+    c.build_index("image", code="scalar", workload=["n = 1"] * 6 + ["n = 2"] * 4)
+    for same in (["n = 1"] * 61 + ["n = 2"] * 39, ["n = 2"] * 400 + ["n = 1"] * 600 + ["n = 0"] * 20 + [None] * 500):
+        assert c.build_index("image", workload=same)[0].written == 0
+    for other in (["n = 1", "n = 2"], ["n = 1"], ["n = 0", "n = 1", "n = 2"], [], ["n = 2"]):
+        assert c.build_index("image", workload=other)[0].written == 300
+        assert c.build_index("image", workload=other)[0].written == 0
+    with pytest.raises(BadInput, match="list of filters"):
+        c.build_index("image", workload={"n = 1": 6})
+
+
+def test_small_changes_of_a_workload_add_up(c):
+    add(c, range(300), 1, n=[i % 3 for i in range(300)])
+    c.build_index("image", code="scalar", workload=["n = 1"] * 50 + ["n = 2"] * 50)
+    written = [c.build_index("image", workload=["n = 1"] * i + ["n = 2"] * (100 - i))[0].written for i in (53, 54, 57)]
+    assert written == [0, 0, 300]
+
+
 def test_a_new_layout_is_searched_in_all_cells_until_it_is_tuned_itself(c):
     add(c, range(1500), 1, n=[i % 3 for i in range(1500)])
     asked = {"target_recall": 0.3, "codes": ["scalar"], "queries": vectors(90, 7), "progress": False}
@@ -650,3 +670,24 @@ def test_many_queries_with_filters_and_numbers_of_their_own_are_answered_as_one_
     for wrong in ({"where": ["n = 1"] * 5}, {"k": [1, 2]}, {"k": [0] * 12}):
         with pytest.raises(BadInput):
             c.search_many(queries, **wrong)
+
+
+@pytest.mark.parametrize("listed", [list, tuple, iter, pd.Series, lambda v: np.array(v, dtype=object)])
+def test_filters_and_numbers_of_hits_of_each_query_may_be_listed_in_any_way(c, listed):
+    add(c, range(40), 1, n=[i % 4 for i in range(40)])
+    queries = [{"vector": v} for v in vectors(3, 2)]
+    found = c.search_many(queries, where=listed(["n = 1", None, "n = 2"]), k=listed([2, 3, 1]), against="image")
+    assert [len(hits) for hits in found] == [2, 3, 1]
+    assert [hits.plan.where for hits in found] == ["n = 1", None, "n = 2"]
+    assert len(c.search_many(queries, k=np.array(7), against="image")[2]) == 7
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"where": {"n": 1}}, {"where": 3}, {"where": [1, 2, 3]}, {"where": {"n = 1"}}, {"k": {1, 2, 3}}, {"k": "3"}],
+)
+def test_what_is_no_filter_or_number_is_said_in_a_sentence(c, wrong):
+    add(c, range(10), 1, n=[0] * 10)
+    with pytest.raises(BadInput) as said:
+        c.search_many([{"vector": v} for v in vectors(3, 2)], **wrong)
+    assert len(str(said.value)) < 200

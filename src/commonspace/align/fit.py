@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def fit_heads(
     augment: Any = None,
     sampler: Any = "uniform",
     negatives: Mapping[str, Negatives] | None = None,
-    noisy_pairs: str | None = None,
+    noisy_pairs: str | Mapping[str, Any] | None = None,
     dim: int = 256,
     members: int = 1,
     matryoshka: bool | str | Sequence[int] | None = None,
@@ -144,9 +145,11 @@ def fit_heads(
     negatives : mapping of str to Negatives, optional
         Modality -> rows made to be wrong for an item, such as its text with a word exchanged (`edits`). They join the
         batches of their items, as further candidates.
-    noisy_pairs : {None, "drop", "repair", "reweight"}
+    noisy_pairs : {None, "drop", "repair", "reweight"} or mapping
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
-        fits clearly best, where there is one; or show each as often as it is likely right. Validation stays as it is.
+        fits clearly best, where there is one; or show each as often as it is likely right. Training takes as many steps
+        as with all pairs; validation stays as it is. ``{"remedy": "drop", "looks": 2}`` judges a second time (see
+        `second_look`).
     dim : int
         Dimension of the space (of each member's).
     members : int
@@ -201,27 +204,27 @@ def fit_heads(
     training = PairData.check(X, present, groups)
     every_group = training.groups
     training, held = _parts(training, valid, rng)
-    quality, who_meets = None, sampler
-    if noisy_pairs is not None:
-        who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
-        left, who_meets, found = remedied(training, who_meets, noisy_pairs, generator(seed))
-        training, quality = left, found.placed(training.rows, len(next(iter(X.values()))))
+    quality, who_meets, n = None, sampler, len(next(iter(X.values())))
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with seeded(int(rng.integers(2**31)), target), at_precision(precision):
-        trainer = Trainer(
-            training,
-            settings,
+        trainer_of = partial(
+            Trainer,
             dim=dim,
             members=members,
             blocks=_blocks(blocks, training),
-            relevance=_relevance(relevance, len(next(iter(X.values())))),
-            sampler=who_meets,
+            relevance=_relevance(relevance, n),
             chunk_size=chunk_size,
             device=target,
-            rng=rng,
-            # From a generator of their own, so that batches are the same with and without them.
-            companions=Companions(negatives, every_group, training, rng.spawn(1)[0]) if negatives else None,
         )
+        if noisy_pairs is not None:
+            who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
+            once = partial(_trained, trainer_of, settings, seed)
+            left, who_meets, found, shown = remedied(training, who_meets, noisy_pairs, generator(seed), once)
+            training, quality = left, found.placed(training.rows, n)
+            settings = dataclasses.replace(settings, epochs=max(1, round(settings.epochs / shown)))  # as many steps
+        # From a generator of their own, so that batches are the same with and without them.
+        companions = Companions(negatives, every_group, training, rng.spawn(1)[0]) if negatives else None
+        trainer = trainer_of(training, settings, sampler=who_meets, rng=rng, companions=companions)
         run = _Run(trainer, held and subsample(held, rng), max_seconds)
         run.train()
         embedded = trainer.embed(held) if held else {}
@@ -251,6 +254,13 @@ def fit_heads(
         pair_quality=quality,
         params=params,
     )
+
+
+def _trained(trainer_of: Any, settings: Recipe, seed: int, data: PairData) -> dict[str, NumpyHead]:
+    """Return heads trained on some of the items without validation, for a second look at the others."""
+    run = _Run(trainer_of(data, settings, sampler="uniform", rng=generator(seed)), None, None)
+    run.train()
+    return run.trainer.to_numpy()
 
 
 class _Run:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from commonspace.collection.asked import Asked, learnable
 from commonspace.collection.indexing import Indexing, covered, degree_of
-from commonspace.collection.workload import counted, leaves_of
+from commonspace.collection.workload import alike, counted, leaves_of
 from commonspace.core.digest import digest
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build as make
@@ -110,8 +110,9 @@ class Building(Indexing):
         workload : iterable of str or None, optional
             Filters as they were asked, with their repetitions (None for a search without one): what the same ones
             select is then kept together, so that filtered searches read less of the disk. Other filters are answered
-            as before. Later calls go on with it; an empty one ends it. The 128 asked most often count. A search then
-            looks into all cells, whatever was tuned, until `tune` is called again.
+            as before. Later calls go on with it, also if they are given one of nearly the same shares, such as a log
+            that has grown; an empty one ends it. The 128 asked most often count. A search then looks into all cells,
+            whatever was tuned, until `tune` is called again.
         rebuild : bool
             Build everything anew, whatever is there.
         random_state : int
@@ -241,7 +242,9 @@ class Building(Indexing):
         code.fit(vectors, queries)
         degree = known.get("degree") if asked.degree is None else asked.degree
         linked = graph.usual(len(vectors)) if degree is None else degree
-        workload = known.get("workload", {}) if asked.workload is None else asked.workload
+        workload = asked.workload if anew or not entries else None  # segments beside each other have the same
+        if workload is None:
+            workload = known.get("workload", {})
         leaves = leaves_of(now, rows, workload)
 
         def write(folder: Path) -> Segment:
@@ -272,7 +275,9 @@ class Building(Indexing):
         """Return whether everything has to be built anew, and whether because of another workload."""
         from commonspace.search.index import graph
 
-        moved = asked.workload is not None and any(e.about.get("workload", {}) != asked.workload for e in entries)
+        moved = asked.workload is not None and not all(
+            alike(e.about.get("workload", {}), asked.workload) for e in entries
+        )
         anew = asked.rebuild or moved
         if asked.queries is not None:
             learned = digest(asked.queries)

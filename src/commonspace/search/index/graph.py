@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +37,7 @@ from commonspace.core import progress as bars
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Code
 from commonspace.core.vectors import check_at_least
+from commonspace.core.warning import warn
 from commonspace.search.index.shortlist import Coded
 from commonspace.search.index.workers import by_blocks, each, threads
 
@@ -134,10 +134,10 @@ class _Loaded:
                     self._module = walking
                 except Exception as e:  # a compiler has many ways to fail, and none of them is worth a search
                     self._failed = True
-                    warnings.warn(
-                        f"the compiled walk cannot be loaded, so links are not used and searches are slower: {e}",
-                        RuntimeWarning,
-                        stacklevel=3,
+                    warn(
+                        f"the compiled walk cannot be loaded, so links are not used and searches are slower: {e}. If "
+                        "Numba has no folder to write to, name one in the environment variable NUMBA_CACHE_DIR; "
+                        "build_index(degree=0) does without links"
                     )
             return self._module
 

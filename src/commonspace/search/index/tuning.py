@@ -1,6 +1,6 @@
 """Tuning: which code, how many cells and how long a shortlist reach a wanted recall at the least cost.
 
-    recall(q) = |found(q) and true(q)| / k            true(q) by exact search
+    recall(q) = share of the k best that is found, by exact search; see `search.recall`
 
 Three disjoint parts of the queries: a code learns from the first; on the second every setting is measured, and the
 fastest is taken whose recall reaches the target with the lower end of its 95 % interval; on the third, which had no say
@@ -25,7 +25,7 @@ from commonspace.core import progress as bars
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build, check_restorable, name_of
-from commonspace.core.vectors import check_positive
+from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.index import graph as graphs
@@ -34,6 +34,7 @@ from commonspace.search.index.graph import Graph
 from commonspace.search.index.segment import Origin, Segment, sample
 from commonspace.search.index.shortlist import Coded
 from commonspace.search.planner import FEW, SPARED, Settings
+from commonspace.search.recall import among_best, kth_best, recall
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -238,8 +239,7 @@ def tune_index(
         Too few queries, a target out of range, no hits or queries at once, a memory that no code fits into, no code, or
         one that is not registered.
     """
-    if not 0 < target_recall < 1:
-        raise BadInput(f"target_recall must lie between 0 and 1, both excluded, not {target_recall!r}")
+    target_recall = check_share("target_recall", target_recall)
     if len(queries) < 60:
         raise BadInput(
             f"tuning needs at least 60 queries, a third of them to judge what was chosen, not {len(queries)}"
@@ -255,7 +255,7 @@ def tune_index(
     choose, judge = choose[:1000], judge[:2000]
     order, cells = arrange(vectors, leaves=leaves, random_state=random_state, progress=progress)
     vectors = np.ascontiguousarray(vectors[order])
-    true = {name: top_k(part, vectors, k)[0] for name, part in (("choose", choose), ("judge", judge))}
+    kth = kth_best(choose, vectors, k)
     exact_ms = _milliseconds(lambda Q: top_k(Q, vectors, k, max_length=1.001), _filled(choose, batch), batch)
     degree = graphs.usual(len(vectors)) if degree is None else graphs.check_degree(degree)
     links: Graph | None = None
@@ -271,7 +271,7 @@ def tune_index(
                 segment = _coded(code, vectors, cells)
                 if memory is None or code.bytes_per_vector + 4 * degree <= memory:
                     segment.graph = links if code.packing is not None else None
-                trials += [(t, segment) for t in _trials(segment, choose, true["choose"], k, target_recall, batch)]
+                trials += [(t, segment) for t in _trials(segment, choose, kth, k, target_recall, batch)]
             bar.advance(note=name_of(code))
     if not trials:
         raise BadInput(f"no code takes at most {memory:g} bytes a vector; the smallest are those of few dimensions")
@@ -280,9 +280,9 @@ def tune_index(
     if not good:
         timed = _timed(segment, chosen, choose, k, batch)
         trials, chosen = [(timed if t is chosen else t, s) for t, s in trials], timed
-    recall = _recall(segment, judge, true["judge"], k, batch, chosen)
+    judged = _recall(segment, judge, kth_best(judge, vectors, k), k, batch, chosen)
     ranked = sorted((t for t, _ in trials), key=lambda t: (not np.isfinite(t.ms), t.ms, -t.recall))
-    return Tuned(chosen, recall, exact_ms, target_recall, k, batch, ranked)
+    return Tuned(chosen, judged, exact_ms, target_recall, k, batch, ranked)
 
 
 def _coded(code: Code, vectors: Floats, cells: Any) -> Segment:
@@ -296,7 +296,7 @@ def _coded(code: Code, vectors: Floats, cells: Any) -> Segment:
     )
 
 
-def _trials(segment: Segment, queries: Floats, true: Ints, k: int, target: float, batch: int) -> list[Trial]:
+def _trials(segment: Segment, queries: Floats, kth: Floats, k: int, target: float, batch: int) -> list[Trial]:
     """Return, for each share of cells and for walks, the least work that reaches the target, timed; or the most."""
     code, cells = segment.coded.code, len(segment.coded.cells)
     spec = {"name": name_of(code), **{a: v for a, v in code.get_params().items() if v is not None}}
@@ -307,12 +307,12 @@ def _trials(segment: Segment, queries: Floats, true: Ints, k: int, target: float
         if found and found[-1].low < target:
             break  # fewer cells find no more
         ways = [Trial(spec, code.bytes_per_vector, probe, c, 0, 0, 0) for c in lengths(SHORTLISTS, k)]
-        found.append(_least(segment, queries, true, k, target, batch, ways))
+        found.append(_least(segment, queries, kth, k, target, batch, ways))
     if segment.graph is not None:
         degree, c = segment.graph.links.shape[1], found[0].shortlist
         size = code.bytes_per_vector + 4 * degree
         ways = [Trial(spec, size, 1.0, c, 0, 0, 0, beam=b, degree=degree) for b in lengths(BEAMS, k)]
-        found.append(_least(segment, queries, true, k, target, batch, ways))
+        found.append(_least(segment, queries, kth, k, target, batch, ways))
     return found
 
 
@@ -332,11 +332,11 @@ def _filled(queries: Floats, least: int) -> Floats:
 
 
 def _least(
-    segment: Segment, queries: Floats, true: Ints, k: int, target: float, batch: int, ways: Sequence[Trial]
+    segment: Segment, queries: Floats, kth: Floats, k: int, target: float, batch: int, ways: Sequence[Trial]
 ) -> Trial:
     """Return the first way that reaches the target, timed; or the last."""
     for way in ways:
-        r = _recall(segment, queries, true, k, batch, way)
+        r = _recall(segment, queries, kth, k, batch, way)
         trial = replace(way, recall=r.value, low=r.low, high=r.high)
         if r.low >= target:
             return _timed(segment, trial, queries, k, batch)
@@ -357,7 +357,7 @@ def _search(segment: Segment, queries: Floats, k: int, way: Trial, *, apart: boo
     return segment.search(queries, k, shortlisted=way.shortlist, probes=probed, apart=apart)[0]
 
 
-def _recall(segment: Segment, queries: Floats, true: Ints, k: int, batch: int, way: Trial) -> Estimate:
+def _recall(segment: Segment, queries: Floats, kth: Floats, k: int, batch: int, way: Trial) -> Estimate:
     """Return the recall of queries asked as many at once as they will be: together they find more than alone."""
     if way.beam or way.probe == 1 or _alone(segment, batch):
         found = _search(segment, queries, k, way, apart=True)
@@ -365,7 +365,7 @@ def _recall(segment: Segment, queries: Floats, true: Ints, k: int, batch: int, w
         asked = _filled(queries, -(-len(queries) // batch) * batch)
         parts = [_search(segment, asked[i : i + batch], k, way) for i in range(0, len(asked), batch)]
         found = np.concatenate(parts)[: len(queries)]
-    share = (found[:, :, None] == true[:, None, :]).any(axis=2).sum(axis=1) / true.shape[1]
+    share = recall(among_best(found, queries, segment.vectors, kth), min(k, len(segment)))
     return estimate(share, metric=f"recall@{k}", random_state=0)
 
 
