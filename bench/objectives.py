@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from bench._results import in_turn, write
 
+from commonspace.align.mixing import mix
 from commonspace.core.registry import build, entries
-from commonspace.core.views import Views
+from commonspace.core.views import Mixed, Views
 
 D_IN = 384
 BASE = "infonce"
@@ -59,16 +60,27 @@ def _step(objective: Any, heads: Any, frozen: Any, present: Any, groups: Any, *,
     relevance = (groups[:, None] == groups[None, :]).float()
     deep = {m: head for m, head in heads.items() if hasattr(head, "every_layer")}
 
+    mixing = getattr(objective, "wants_mixed", None)
+
     def outputs() -> tuple[dict[str, Any], dict[str, Any]]:
         layers = {m: torch.stack([_unit(z) for z in head.every_layer(frozen[m])]) for m, head in deep.items()}
         return {m: layers[m][-1] if m in layers else _unit(head(frozen[m])) for m, head in heads.items()}, layers
 
+    def mixtures() -> dict[str, Mixed]:
+        if mixing is None:
+            return {}
+        drawn = {m: mixing.draw(len(x), torch.Generator().manual_seed(0)) for m, x in frozen.items()}
+        return {m: Mixed(_unit(heads[m](mix(frozen[m], *two))), *two) for m, two in drawn.items()}
+
     with torch.no_grad():
-        fixed = outputs()
+        fixed, still = outputs(), mixtures()
 
     def work() -> None:
         z, layers = outputs() if whole else ({m: v.clone().requires_grad_() for m, v in part.items()} for part in fixed)
-        views = Views(z=z, present=present, relevance=relevance, frozen=frozen, layers=layers, groups=groups)
+        mixed = mixtures() if whole else still
+        views = Views(
+            z=z, present=present, relevance=relevance, frozen=frozen, layers=layers, groups=groups, mixed=mixed
+        )
         objective(views).backward()
 
     return work

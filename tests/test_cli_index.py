@@ -35,7 +35,7 @@ def test_an_index_is_built_kept_up_to_date_and_dropped(path, capsys):
     assert status == 0
     head, row = out.splitlines()
     assert head.split("  ")[0] == "modality"
-    assert row.split()[:7] == ["text", "scalar", "150", "0", "1", "150", str(DIM)]
+    assert row.split()[:8] == ["text", "scalar", "0", "150", "0", "1", "150", str(DIM)]
     (again,) = json.loads(run(capsys, "index", path, "--modality", "text", "--json")[1])
     assert (again["vectors"], again["written"], again["codes"], again["fresh"]) == (150, 0, ["scalar"], 0)
     assert again["bytes_in_memory"] > 150 * DIM
@@ -54,6 +54,17 @@ def test_a_code_is_named_or_given_with_its_arguments(path, capsys):
     assert (status, out, "a name or a JSON object" in error) == (2, "", True)
     status, _, error = run(capsys, "index", path, "--code", "nonesuch")
     assert (status, "nonesuch" in error) == (2, True)
+
+
+def test_links_are_built_as_asked(path, capsys):
+    pytest.importorskip("numba")
+    arguments = ("index", path, "--code", '{"name": "scalar", "bits": 4}')
+    (built,) = json.loads(run(capsys, *arguments, "--degree", 8, "--json")[1])
+    assert built["degree"] == 8
+    (built,) = json.loads(run(capsys, *arguments, "--degree", 0, "--json")[1])
+    assert built["degree"] == 0
+    status, out, error = run(capsys, "index", path, "--degree", -1)
+    assert (status, out, "degree must be 0" in error) == (2, "", True)
 
 
 def test_past_filters_come_from_a_file(path, tmp_path, capsys):
@@ -76,7 +87,7 @@ def test_few_vectors_need_no_index_and_the_command_says_so(path, capsys):
 def test_what_cannot_be_ends_with_2(path, tmp_path, capsys):
     for arguments, words in (
         ((path, "--modality", "sound"), "sound"),
-        ((path, "--drop", "--rebuild"), "without --code, --workload and --rebuild"),
+        ((path, "--drop", "--rebuild"), "without --code, --degree, --workload and --rebuild"),
         ((path, "--drop", "--modality", "image"), "no vectors of image"),
         ((tmp_path / "nothing",), "no collection"),
     ):

@@ -5,7 +5,7 @@ import pytest
 from tests.fake_space import DIM, FakeSpace
 
 from commonspace import Collection
-from commonspace.collection import indexing
+from commonspace.collection import building
 from commonspace.core.bags import Bags
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
@@ -27,7 +27,7 @@ def vectors(n, seed):
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Build segments of few vectors, and walk wherever there are links."""
-    monkeypatch.setattr(indexing, "SMALL", 50)
+    monkeypatch.setattr(building, "SMALL", 50)
     monkeypatch.setattr(merging, "LEAST", 20)
     monkeypatch.setattr(graph, "LEAST", 1000)
     monkeypatch.setattr(planner, "_WORTH", np.inf)
@@ -113,6 +113,18 @@ def test_tuning_measures_walks_and_links_are_kept_only_if_they_are_used(c, monke
     assert (plan.way in (way, "exact"), plan.beam) == (True, beam)
 
 
+def test_what_tuning_chose_is_dropped_with_the_links_it_was_measured_with(c):
+    add(c, range(1500), 1)
+    (column,) = c._columns("image")
+    c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)
+    c._set(column, {**c._tuned(column), "beam": 24, "degree": graph.DEGREE})
+    c.build_index("image", degree=graph.DEGREE, rebuild=True, progress=False)
+    assert c._tuned(column)["beam"] == 24
+    with pytest.warns(RuntimeWarning, match="64 links and now have .* no links"):
+        c.build_index("image", degree=0, progress=False)
+    assert c._tuned(column) is None
+
+
 def test_an_index_that_was_tuned_before_there_were_links_never_walks(c):
     add(c, range(1500), 1)
     c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)
@@ -122,7 +134,19 @@ def test_an_index_that_was_tuned_before_there_were_links_never_walks(c):
     assert c._settings(column).beam == 0
 
 
-@pytest.mark.parametrize("given", [{"degree": -3}, {"cells": 0}])
+@pytest.mark.parametrize("code", ["rabitq", {"name": "scalar", "bits": 2}])
+def test_links_that_a_code_cannot_have_are_no_reason_to_build_again(c, code):
+    add(c, range(300), 1)
+    assert c.build_index("image", code=code, degree=8, progress=False)[0].written == 300
+    assert degrees(c) == [0]
+    assert c.build_index("image", degree=8, progress=False)[0].written == 0
+    assert c.build_index("image", code="scalar", degree=8, progress=False)[0].written == 300
+    assert degrees(c) == [8]
+
+
+@pytest.mark.parametrize(
+    "given", [{"degree": -3}, {"degree": 1}, {"degree": 2.5}, {"degree": "x"}, {"degree": True}, {"cells": 0}]
+)
 def test_an_index_without_sense_is_refused_before_any_work(c, given):
     add(c, range(100), 0)
     with pytest.raises(BadInput, match=next(iter(given))):

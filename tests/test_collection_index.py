@@ -1,16 +1,19 @@
 """The index of a collection: whatever was added, deleted, replaced, merged or restored, it answers as exact search."""
 
+import inspect
+import json
 import shutil
 import threading
 import warnings
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.fake_space import DIM, FakeSpace
 
 from commonspace import BadInput, Collection, CommonspaceError
-from commonspace.collection import indexing
+from commonspace.collection import building, indexing
 from commonspace.compress.scalar import ScalarCode
 from commonspace.core.vectors import unit
 from commonspace.search.index import indexed, merging
@@ -32,7 +35,7 @@ def vectors(n, seed):
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Build segments of few vectors, and use them whatever they cost."""
-    monkeypatch.setattr(indexing, "SMALL", 50)
+    monkeypatch.setattr(building, "SMALL", 50)
     monkeypatch.setattr(merging, "LEAST", 20)
 
     def always(**given):
@@ -244,6 +247,43 @@ def test_what_a_damaged_segment_held_is_told_from_what_is_new(c):
         assert sum(s["live"] for s in again.index()) == 130
 
 
+@pytest.fixture
+def usual_sizes(monkeypatch):
+    monkeypatch.setattr(building, "SMALL", 5000)
+    monkeypatch.setattr(merging, "LEAST", 2048)
+
+
+@pytest.mark.usefixtures("usual_sizes")
+def test_a_damaged_segment_is_made_anew_however_small(c):
+    add(c, range(120), 1)
+    c.build_index("image", code="scalar")
+    (place,) = (c.path / "index").iterdir()
+    (place / "codes.npy").write_bytes(b"")
+    with Collection.open(c.path, space=Space()) as again:
+        with pytest.warns(RuntimeWarning, match="left out"):
+            (built,) = again.build_index("image")
+        assert (built.segments, built.written) == (1, 120)
+        check(again, ["index"])
+
+
+@pytest.mark.parametrize("lost", [range(100, 130), range(0)])
+def test_a_damaged_segment_beside_whole_ones_is_made_anew_or_let_go(c, monkeypatch, lost):
+    add(c, range(100), 1)
+    c.build_index("image", code="scalar")
+    add(c, range(100, 130), 2)
+    c.build_index("image")
+    assert len(c.index()) == 2
+    monkeypatch.setattr(merging, "LEAST", 2048)
+    (min((c.path / "index").iterdir(), key=lambda p: (p / "codes.npy").stat().st_size) / "codes.npy").write_bytes(b"")
+    c.delete(list(lost))
+    with Collection.open(c.path, space=Space()) as again:
+        with pytest.warns(RuntimeWarning, match="left out"):
+            again.build_index("image")
+        check(again, ["index"] if lost else ["index", "index"])
+        assert len(again._segments.entries()) == len(again.index())
+        assert again.verify(progress=False).ok
+
+
 def test_an_interrupted_build_leaves_the_index_as_it_was(c, monkeypatch):
     add(c, range(120), 1)
     c.build_index("image", code="scalar")
@@ -275,6 +315,44 @@ def test_writing_and_searching_go_on_while_it_is_built_in_the_background(c):
     assert threading.active_count() < 20
 
 
+def test_a_build_in_the_background_refuses_at_once_what_a_build_refuses(c):
+    add(c, range(100), 1)
+    for wrong in ({"degree": 1}, {"code": "nonesuch"}, {"queries": "red"}, {"workload": ["nonesuch = 1"]}):
+        with pytest.raises(CommonspaceError):
+            c.build_index_in_background("image", **wrong)
+    for wrong in ({"codes": "scalar"}, {"progress": True}):
+        with pytest.raises(TypeError):
+            c.build_index_in_background("image", **wrong)
+    (built,) = c.build_index_in_background("image", code="scalar", workload=iter([])).result(60)
+    assert built.written == 100
+
+
+def test_both_builds_take_the_same_arguments():
+    here, there = (
+        inspect.signature(f).parameters for f in (Collection.build_index, Collection.build_index_in_background)
+    )
+    assert {n: p for n, p in here.items() if n != "progress"} == dict(there)
+
+
+def test_a_build_in_the_background_that_fails_says_so_though_nobody_asks(c, monkeypatch):
+    add(c, range(100), 1)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    def build():
+        future = c.build_index_in_background("image", code="scalar")
+        c._background[0].join()
+        return future
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.warns(RuntimeWarning, match="not built in the background: .*No space left.*build_index"):
+        future = build()
+    with pytest.raises(CommonspaceError, match="No space left"):
+        future.result()
+    assert c.index() == []
+
+
 def test_a_segment_that_was_replaced_or_dropped_is_let_go_though_the_version_is_the_same(c):
     add(c, range(100), 1)
     c.build_index("image", code="scalar")
@@ -302,7 +380,7 @@ def test_few_vectors_are_left_to_exact_search_unless_a_code_is_named(c):
 def test_of_the_other_modalities_only_a_sample_is_read(c, monkeypatch):
     add(c, range(100), 1)
     c.add({"id": list(range(100, 200)), "text": [f"red {i}" for i in range(100)]})
-    monkeypatch.setattr(indexing, "_QUERIES", 50)
+    monkeypatch.setattr(building, "_QUERIES", 50)
     read, learned, matrix, fit = set(), [], Snapshot.matrix, ScalarCode.fit
     monkeypatch.setattr(Snapshot, "matrix", lambda s, name, *a, **o: read.add(name) or matrix(s, name, *a, **o))
     monkeypatch.setattr(ScalarCode, "fit", lambda s, X, queries: learned.append(queries) or fit(s, X, queries))
@@ -322,6 +400,49 @@ def test_another_code_builds_everything_anew_and_the_same_one_does_nothing(c):
     (built,) = c.build_index("image", code={"name": "scalar", "bits": 4})
     assert (built.written, built.segments, built.bytes_per_vector) == (100, 1, DIM / 2)
     assert c.build_index("image", rebuild=True)[0].bytes_per_vector == DIM / 2
+
+
+def test_queries_that_it_has_not_learned_from_build_the_index_anew(c):
+    add(c, range(200), 1)
+    assert c.build_index("image", code="scalar")[0].written == 200
+    for queries in (vectors(30, 7), ["red", "blue"], [{"vector": v} for v in vectors(30, 8)], vectors(30, 9).tolist()):
+        assert c.build_index("image", queries=queries)[0].written == 200
+        assert c.build_index("image", queries=queries)[0].written == 0
+        assert c.build_index("image")[0].written == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "junk",
+        {"text": "red"},
+        7,
+        [],
+        np.ones((0, DIM)),
+        np.ones(DIM),
+        np.ones((3, DIM + 1)),
+        np.zeros((3, DIM)),
+        [3, "a"],
+    ],
+)
+def test_queries_that_cannot_be_are_refused_though_the_index_is_up_to_date(c, wrong):
+    add(c, range(100), 1)
+    c.build_index("image", code="scalar")
+    with pytest.raises(CommonspaceError):
+        c.build_index("image", queries=wrong)
+    with pytest.raises(CommonspaceError):
+        c.tune("image", queries=wrong)
+
+
+def test_tuning_by_other_queries_makes_the_index_learn_from_them(c):
+    add(c, range(1200), 1)
+    asked = {"target_recall": 0.3, "codes": ["scalar"], "progress": False}
+    c.tune("image", queries=vectors(90, 7), **asked)
+    (first,) = c.index()
+    c.tune("image", queries=vectors(90, 7), **asked)
+    assert c.index()[0]["segment"] == first["segment"]
+    c.tune("image", queries=vectors(90, 8), **asked)
+    assert c.index()[0]["segment"] != first["segment"]
 
 
 def test_a_code_that_could_not_be_opened_again_is_refused_before_any_work(c, monkeypatch):
@@ -402,6 +523,25 @@ def test_later_builds_go_on_with_the_workload_until_it_is_ended(c):
     check(c, ["index"], where="n = 1")
 
 
+def test_a_log_that_has_grown_is_the_same_workload_until_its_shares_change(c):
+    add(c, range(300), 1, n=[i % 3 for i in range(300)])
+    c.build_index("image", code="scalar", workload=["n = 1"] * 6 + ["n = 2"] * 4)
+    for same in (["n = 1"] * 61 + ["n = 2"] * 39, ["n = 2"] * 400 + ["n = 1"] * 600 + ["n = 0"] * 20 + [None] * 500):
+        assert c.build_index("image", workload=same)[0].written == 0
+    for other in (["n = 1", "n = 2"], ["n = 1"], ["n = 0", "n = 1", "n = 2"], [], ["n = 2"]):
+        assert c.build_index("image", workload=other)[0].written == 300
+        assert c.build_index("image", workload=other)[0].written == 0
+    with pytest.raises(BadInput, match="list of filters"):
+        c.build_index("image", workload={"n = 1": 6})
+
+
+def test_small_changes_of_a_workload_add_up(c):
+    add(c, range(300), 1, n=[i % 3 for i in range(300)])
+    c.build_index("image", code="scalar", workload=["n = 1"] * 50 + ["n = 2"] * 50)
+    written = [c.build_index("image", workload=["n = 1"] * i + ["n = 2"] * (100 - i))[0].written for i in (53, 54, 57)]
+    assert written == [0, 0, 300]
+
+
 def test_a_new_layout_is_searched_in_all_cells_until_it_is_tuned_itself(c):
     add(c, range(1500), 1, n=[i % 3 for i in range(1500)])
     asked = {"target_recall": 0.3, "codes": ["scalar"], "queries": vectors(90, 7), "progress": False}
@@ -472,12 +612,44 @@ def test_tuning_builds_the_index_and_later_searches_use_what_it_chose(c, monkeyp
         c.tune("text")
 
 
+def test_what_tuning_chose_is_dropped_with_a_warning_when_the_code_it_was_measured_with_goes(c):
+    add(c, range(1500), 1)
+    column = c._column("image", None)
+    tuned = c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        c.build_index("image", code="scalar", rebuild=True)  # as it was measured
+    assert c._settings(column) == tuned.settings
+    with pytest.warns(RuntimeWarning, match=r"tuned with ScalarCode\(\).*now have ScalarCode\(bits=2\).*tune") as said:
+        c.build_index("image", code={"name": "scalar", "bits": 2})
+    assert [w.filename for w in said] == [__file__]
+    assert c._settings(column) == Settings()
+    assert c.info()["index"]["image"]["tuned"] is None
+    assert c.index()[0]["tuned"] is None
+
+
+@pytest.mark.parametrize("other", [{"code": {"name": "scalar", "bits": 2}}, {"workload": ["n = 1"]}])
+def test_a_build_that_is_interrupted_leaves_what_tuning_chose(c, monkeypatch, other):
+    add(c, range(1500), 1, n=[i % 3 for i in range(1500)])
+    tuned = c.tune("image", target_recall=0.6, codes=["scalar"], queries=vectors(90, 7), progress=False)
+    c._set(c._column("image", None), {**tuned.to_dict(), "probe": 0.2})
+    before = c.index()
+    with monkeypatch.context() as m:
+        m.setattr(ScalarCode, "encode", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            c.build_index("image", **other)
+    assert c.index() == before
+
+
 def test_a_target_that_is_missed_is_said(c):
     add(c, range(1200), 1)
     with pytest.warns(RuntimeWarning, match="no setting reached"):
         c.tune(
             "image", target_recall=0.9999, codes=[{"name": "leanvec", "dim": 2}], queries=vectors(90, 7), progress=False
         )
+    (segment,) = c.index()
+    assert segment["tuned"]["ms"] > 0
+    json.dumps(segment, allow_nan=False)
 
 
 @pytest.mark.parametrize("indexed", [False, True])
@@ -498,3 +670,24 @@ def test_many_queries_with_filters_and_numbers_of_their_own_are_answered_as_one_
     for wrong in ({"where": ["n = 1"] * 5}, {"k": [1, 2]}, {"k": [0] * 12}):
         with pytest.raises(BadInput):
             c.search_many(queries, **wrong)
+
+
+@pytest.mark.parametrize("listed", [list, tuple, iter, pd.Series, lambda v: np.array(v, dtype=object)])
+def test_filters_and_numbers_of_hits_of_each_query_may_be_listed_in_any_way(c, listed):
+    add(c, range(40), 1, n=[i % 4 for i in range(40)])
+    queries = [{"vector": v} for v in vectors(3, 2)]
+    found = c.search_many(queries, where=listed(["n = 1", None, "n = 2"]), k=listed([2, 3, 1]), against="image")
+    assert [len(hits) for hits in found] == [2, 3, 1]
+    assert [hits.plan.where for hits in found] == ["n = 1", None, "n = 2"]
+    assert len(c.search_many(queries, k=np.array(7), against="image")[2]) == 7
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"where": {"n": 1}}, {"where": 3}, {"where": [1, 2, 3]}, {"where": {"n = 1"}}, {"k": {1, 2, 3}}, {"k": "3"}],
+)
+def test_what_is_no_filter_or_number_is_said_in_a_sentence(c, wrong):
+    add(c, range(10), 1, n=[0] * 10)
+    with pytest.raises(BadInput) as said:
+        c.search_many([{"vector": v} for v in vectors(3, 2)], **wrong)
+    assert len(str(said.value)) < 200

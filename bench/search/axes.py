@@ -47,6 +47,7 @@ def sweep(team: Team, Q: np.ndarray, truth: np.ndarray, *, repeats: int) -> dict
     seconds: dict[str, dict[int, list[float]]] = {name: {} for name in team}
     busy: dict[str, dict[int, list[float]]] = {name: {} for name in team}
     found: dict[str, dict[int, float]] = {name: {} for name in team}
+    ways: dict[str, dict[int, str | None]] = {}
     given_up: dict[str, int] = {}
     steps = max(len(w.variant.knobs()) for w in team.values())
     for _ in range(repeats):
@@ -58,6 +59,7 @@ def sweep(team: Team, Q: np.ndarray, truth: np.ndarray, *, repeats: int) -> dict
                 some = slice(None) if worker.variant.batch else slice(LOOP)
                 try:
                     ids, took, cpu = worker.call("batch", Q=Q[some], k=K, knob=settings[step])
+                    ways.setdefault(name, {})[step] = worker.call("how")
                 except Failed as e:
                     out(team, name, e)
                     continue
@@ -75,6 +77,7 @@ def sweep(team: Team, Q: np.ndarray, truth: np.ndarray, *, repeats: int) -> dict
                 "recall": found[name][step],
                 **spread(times, len(Q)),
                 "cpu_us": float(np.median(busy[name][step])) * 1e6,
+                **({"way": way} if (way := ways[name][step]) else {}),
             }
             for step, times in seconds[name].items()
         ]

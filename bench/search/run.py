@@ -119,7 +119,11 @@ def ratios(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         )
         if ours["own_bytes"] and best["own_bytes"]:
             goals.append(
-                _results.goal(f"{at}: memory of {best['system']} over ours", best["own_bytes"] / ours["own_bytes"], 2)
+                _results.goal(
+                    f"{at}: memory of {best['system']} over ours, both without what a process has once",
+                    best["own_bytes"] / ours["own_bytes"],
+                    2,
+                )
             )
     cell = {(r["system"], r["kind"], r["share"]): r["points"] for r in rows if r["measure"] == "filter"}
     mine = [max(p["recall"] for p in points) for (system, *_), points in cell.items() if system == OURS]
@@ -168,7 +172,7 @@ def run(
             continue
         print(f"{data.name}: {len(data.X):,} rows of {data.X.shape[1]}", flush=True)
         rows = measure(data, wanted=wanted, only=only, threads=threads, repeats=repeats)
-        packages = sorted({v.cls.distribution for v in variants()} - {"commonspace"})
+        packages = _packages(rows)
         about = {"measure": "data", "data": data.name, **data.about}
         label = f"search-{data.name}{suffix}"
         _results.write(label, goals=ratios(rows), rows=[about, *rows], packages=packages)
@@ -192,7 +196,7 @@ def grow(*, sizes: Sequence[int] = SIZES, only: Sequence[str] = (), threads: int
     for n in sizes:
         rows += measure(get("like", n), wanted=("speed",), only=only or GROWN, threads=threads, repeats=repeats)
         goals = ratios([r for r in rows if r["n"] == n])
-        _results.write("search-growth", goals=goals, rows=rows, packages=["numpy", "faiss-cpu", "usearch"])
+        _results.write("search-growth", goals=goals, rows=rows, packages=_packages(rows))
     if plots.possible():
         plots.growth([r for r in rows if r["queries"] == "cross-modal"], _results.FOLDER / "search-growth.png")
         for kind in dict.fromkeys(r["queries"] for r in rows):
@@ -202,16 +206,23 @@ def grow(*, sizes: Sequence[int] = SIZES, only: Sequence[str] = (), threads: int
     show([r for r in rows if r["n"] == max(sizes)])
 
 
+def _packages(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the distributions of the engines that were measured."""
+    systems = {r["system"] for r in rows if "system" in r}
+    return sorted({v.cls.distribution for v in variants() if v.name in systems} - {"commonspace"})
+
+
 def show(rows: Sequence[dict[str, Any]]) -> None:
     """Print what was measured as tables."""
     for kind in dict.fromkeys(r["queries"] for r in rows if r["measure"] == "speed"):
         print(f"\n{kind}: queries/s at recall@10 0.90, 0.95, 0.99; at 0.95 processor us a query, p50 and p99 ms of one")
-        print("query; bytes/row in memory and serialised; seconds to build")
+        print("query; bytes/row in memory and serialised, MB once a process; seconds to build")
         mine = [r for r in rows if r["measure"] == "speed" and r["queries"] == kind]
         for r in sorted(mine, key=lambda r: -(r["qps_at_0.95"] or 0)):
             speeds = "".join(f"{r[f'qps_at_{t}'] or NAN:10,.0f}" for t in ("0.90", "0.95", "0.99"))
             single = r["single_at_0.95"] or {"p50_ms": float("nan"), "p99_ms": float("nan")}
             bytes_ = f"{r['own_bytes'] / r['n']:8,.0f}{r['serialised_bytes'] / r['n']:8,.0f}"
+            bytes_ += f"{r['once_bytes'] / 1e6:6,.0f}"
             cost = f"{r['cpu_us_at_0.95'] or NAN:8,.0f}"
             wait = f"{single['p50_ms']:8.2f}{single['p99_ms']:8.2f}"
             print(f"{r['system']:28}{speeds}{cost}{wait}{bytes_}{r['build_seconds']:8.1f}")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.align.conftest import random_views, take
+from tests.align.conftest import random_views, take, two_views
 
+from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
 from commonspace.core.protocols import Head, Objective, Sampler
 from commonspace.core.registry import build, entries
@@ -123,6 +124,8 @@ def test_diagnostics_are_named_numbers(name: str) -> None:
 def test_a_sampler_yields_valid_positions_by_its_seed(name: str) -> None:
     sampler = build("Sampler", name, batch_size=16)
     assert isinstance(sampler, Sampler)
+    if hasattr(sampler, "prepare"):
+        sampler.prepare(PairData.check(two_views(50)), np.random.default_rng(0))
 
     def epoch() -> list[list[int]]:
         return [b.tolist() for b in sampler.batches(50, np.random.default_rng(0))]

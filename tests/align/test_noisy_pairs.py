@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tests.align.conftest import shuffled, two_views
 
-from commonspace.align.noisy_pairs import PairQuality, _density_ratio, _losses, pair_quality
+from commonspace.align.noisy_pairs import PairQuality, pair_quality
 from commonspace.core.errors import BadInput
 
 
@@ -46,30 +45,6 @@ def test_a_wrong_pair_gets_its_true_partner_suggested(noisy: tuple[PairQuality, 
     found = quality.judged["a", "b"]
     true = np.argsort(order)  # where each item's own second side went
     assert (found.partner[wrong] == true[wrong]).mean() > 0.8
-
-
-def test_the_loss_equals_the_naive_loop() -> None:
-    rng = np.random.default_rng(0)
-    scores, t = rng.normal(size=(5, 5)), 0.3
-    groups = np.array([0, 1, 1, 2, 3])
-    alone = (groups[:, None] != groups) | np.eye(5, dtype=bool)
-    partner = np.array([1, 2, 3, 4, 0])
-    (found,) = _losses(scores, alone, t, [partner])
-    for i, j in enumerate(partner):
-        row = math.log(sum(math.exp(scores[i, k] / t) for k in range(5) if alone[i, k]))
-        column = math.log(sum(math.exp(scores[k, j] / t) for k in range(5) if alone[k, j]))
-        assert found[i] == pytest.approx((row + column) / 2 - scores[i, j] / t)
-
-
-def test_the_ratio_of_densities_is_that_of_two_normals() -> None:
-    rng = np.random.default_rng(0)
-    share = 0.4
-    null = rng.normal(0, 1, 40_000)
-    wrong = rng.random(20_000) < share
-    losses = np.where(wrong, rng.normal(0, 1, 20_000), rng.normal(-2.5, 1, 20_000))
-    f0, f1 = (np.exp(-0.5 * (losses - m) ** 2) for m in (0.0, -2.5))
-    true = f0 / (share * f0 + (1 - share) * f1)
-    assert np.abs(_density_ratio(losses, null, share) - true).mean() < 0.06
 
 
 def test_partners_of_the_same_group_are_no_alternatives() -> None:

@@ -75,3 +75,27 @@ def test_three_modalities_cannot_be_repaired() -> None:
     X["c"] = X["a"]
     with pytest.raises(BadInput, match="two modalities"):
         fit_heads(X, noisy_pairs="repair", valid=None)
+
+
+def test_a_second_look_judges_anew_and_well() -> None:
+    X, wrong, _ = shuffled(n=400, share=0.4, seed=2)
+    options = {"dim": 16, "epochs": 10, "batch_size": 64, "baselines": (), "lr": 5e-3, "valid": None}
+    one = fit_heads(X, noisy_pairs="drop", **options)
+    two = fit_heads(X, noisy_pairs={"remedy": "drop", "looks": 2}, **options)
+    p, q = one.pair_quality.probability("a"), two.pair_quality.probability("a")
+    assert roc_auc_score(~wrong, q) > 0.95
+    assert not np.array_equal(p, q)
+    assert two.params["noisy_pairs"] == {"remedy": "drop", "looks": 2}
+
+
+def test_training_without_wrong_pairs_takes_as_many_steps() -> None:
+    X, _, _ = shuffled(n=500, share=0.4)
+    fitted = fit_heads(X, dim=8, epochs=10, noisy_pairs="drop", baselines=(), valid=None, batch_size=50)
+    kept = (fitted.pair_quality.probability("a") > 0.5).mean()
+    assert len(fitted.history) == round(10 / kept)
+
+
+@pytest.mark.parametrize("spec", [{"remedy": "drop", "looks": 3}, {"looks": 2}, {"remedy": "drop", "look": 2}])
+def test_a_remedy_that_is_none_is_refused(spec: dict[str, object]) -> None:
+    with pytest.raises(BadInput, match="noisy_pairs"):
+        fit_heads(two_views(100), noisy_pairs=spec, valid=None)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from commonspace.core import BadInput, SpaceMismatch
-from commonspace.core.vectors import check_codes, check_positive, check_vectors, unit
+from commonspace.core.vectors import check_at_least, check_codes, check_positive, check_share, check_vectors, unit
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.uint16, bool, ">f4"])
@@ -106,6 +106,17 @@ def test_a_count_is_a_whole_number_of_at_least_one():
     for value in (0, -1, 1.0, "1", True, None):
         with pytest.raises(BadInput, match="k must be a whole number"):
             check_positive("k", value)
+    assert check_at_least("k", np.uint8(0), 0) == 0
+    with pytest.raises(BadInput, match="k must be a whole number of at least 0, not -1"):
+        check_at_least("k", -1, 0)
+
+
+def test_a_share_lies_between_none_and_all():
+    assert check_share("target_recall", np.float32(0.5)) == 0.5
+    assert type(check_share("target_recall", np.float32(0.5))) is float
+    for value in (0, 1, -0.1, 95, np.nan, np.inf, "0.9", True, None):
+        with pytest.raises(BadInput, match="target_recall must lie between 0 and 1"):
+            check_share("target_recall", value)
 
 
 def test_codes_come_back_as_they_are():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from commonspace.core import BadInput, Views
+from commonspace.core.views import Mixed
 
 
 def parts(n=3, dim=4, modalities=("text", "image")):
@@ -39,6 +40,9 @@ def test_one_modality_has_no_pairs_and_an_empty_batch_is_a_batch():
         ({"layers": {"text": np.zeros((3, 4))}}, r"layers\['text'\] must have shape \(depth, 3, dim\)"),
         ({"layers": {"text": np.zeros((2, 3, 5))}}, r"layers\['text'\]"),
         ({"groups": np.zeros(2, int)}, r"groups must have shape \(3,\), not \(2,\)"),
+        ({"mixed": {"text": Mixed(np.zeros((2, 4)), np.zeros(3, int), np.ones(3))}}, r"mixed\['text'\] must hold rows"),
+        ({"mixed": {"sound": Mixed(np.zeros((3, 4)), np.zeros(3, int), np.ones(3))}}, r"mixed\['sound'\]"),
+        ({"mixed": {"text": Mixed(np.zeros((3, 4)), np.zeros(2, int), np.ones(3))}}, r"\(3,\) partners and shares"),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused_in_words(change, words):

@@ -46,7 +46,7 @@ class Refuses(Whole):
 
 @pytest.fixture(scope="module")
 def advice():
-    return advise(X, QUERIES, codes=CODES, budgets=(4, 8, 32), target=0.95)
+    return advise(X, QUERIES, codes=CODES, budgets=(4, 8, 32), target_recall=0.95)
 
 
 def row(name, size, recalls, spread=0.0):
@@ -76,6 +76,17 @@ def test_recall_is_the_share_of_the_exact_top_in_the_shortlist():
     naive = [len(set(np.argsort(-s)[:30]) & set(np.argsort(-e)[:10])) / 10 for s, e in zip(scores, exact, strict=True)]
     np.testing.assert_allclose(found.measured[0].recalls[30].per_query, naive, atol=0.11)
     assert found.measured[0].recalls[30].value == pytest.approx(np.mean(naive), abs=2e-3)
+
+
+def test_a_copy_of_what_is_best_is_no_miss():
+    class Later(Whole):
+        """Prefers the later one of two that are the same."""
+
+        def expand(self, codes):
+            return super().expand(codes) * (1 + 1e-7 * np.arange(len(codes), dtype=np.float32))[:, None]
+
+    found = advise(np.concatenate([X[:300]] * 3), QUERIES, codes=[Later()], shortlists=(10,))
+    assert found.measured[0].recalls[10].value > 0.99
 
 
 def test_longer_shortlists_hold_more_and_every_figure_has_its_interval(advice):
@@ -110,7 +121,7 @@ def test_the_plain_form_is_json(advice):
 
 
 def test_the_same_seed_gives_the_same_advice(advice):
-    again = advise(X, QUERIES, codes=CODES, budgets=(4, 8, 32), target=0.95)
+    again = advise(X, QUERIES, codes=CODES, budgets=(4, 8, 32), target_recall=0.95)
     assert [m.recalls for m in again.measured] == [m.recalls for m in advice.measured]
     assert [r.confirmed for r in again.recommended] == [r.confirmed for r in advice.recommended]
 
@@ -189,6 +200,8 @@ def test_a_figure_whose_interval_dips_below_the_target_does_not_reach_it():
         {"budgets": ()},
         {"budgets": (0,)},
         {"k": 0},
+        {"target_recall": 1.0},
+        {"target_recall": 95},
         {"codes": [{"name": "scalar", "nonsense": 1}]},
     ],
 )

@@ -226,6 +226,65 @@ def test_searching_goes_on_while_segments_are_replaced(opened):
     assert held(reader) == ["14"]
 
 
+class Slow:
+    """Reads the segment of some words when it is told to, and counts how often each was read."""
+
+    def __init__(self, words):
+        self.words, self.begun, self.go_on, self.read = words, threading.Event(), threading.Event(), []
+
+    def __call__(self, place):
+        found = load(place)
+        self.read.append(found)
+        if found == self.words:
+            self.begun.set()
+            assert self.go_on.wait(20)
+        return found
+
+
+def test_who_needs_other_segments_does_not_wait_while_one_is_read(opened):
+    s = opened()
+    add(s, "v", 1, write("large"), {}, [])
+    add(s, "w", 1, write("small"), {}, [])
+    slow = Slow("large")
+    reader, seen = opened(slow), []
+    waiting = threading.Thread(target=lambda: seen.append(held(reader)))
+    waiting.start()
+    assert slow.begun.wait(20)
+    other = threading.Thread(target=lambda: seen.append((held(reader, "w"), reader.damaged("v"))), daemon=True)
+    other.start()
+    other.join(20)
+    assert seen == [(["small"], [])]
+    slow.go_on.set()
+    waiting.join()
+    assert seen[1:] == [["large"]]
+
+
+def test_of_many_that_want_the_same_segment_one_reads_it(opened):
+    add(opened(), "v", 1, write("large"), {}, [])
+    slow, seen = Slow("large"), []
+    reader = opened(slow)
+    threads = [threading.Thread(target=lambda: seen.append(held(reader))) for _ in range(4)]
+    for one in threads:
+        one.start()
+    assert slow.begun.wait(20)
+    slow.go_on.set()
+    for one in threads:
+        one.join()
+    assert seen == [["large"]] * 4
+    assert slow.read == ["large"]
+    assert reader._reading == {}
+
+
+def test_one_that_was_interrupted_while_it_read_a_segment_leaves_it_to_the_next(opened, monkeypatch):
+    add(opened(), "v", 1, write("one"), {}, [])
+    reader = opened()
+    with monkeypatch.context() as m:
+        m.setattr(segments, "digest_folder", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            held(reader)
+    assert held(reader) == ["one"]
+
+
 def test_a_name_that_leads_elsewhere_is_not_followed(folder, opened):
     s = opened()
     precious = folder / "precious"

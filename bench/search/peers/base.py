@@ -55,6 +55,10 @@ class Peer:
         """Return (q, k) ids of a batch, -1 where none was found."""
         raise NotImplementedError
 
+    def how(self) -> str | None:
+        """Return by which way the last search was done, if the engine chooses among several."""
+        return None
+
     def search_one(self, q: np.ndarray, k: int, **knob: Any) -> np.ndarray:
         """Return (k,) ids for one query (dim,), the way a service would ask."""
         return self.search(q[None], k, **knob)[0]

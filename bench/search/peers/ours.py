@@ -24,15 +24,6 @@ class Ours(Peer):
     def __init__(self, *, threads: int, folder: Path, code: dict[str, Any] | None = None, degree: int = 0) -> None:
         super().__init__(threads=threads, folder=folder)
         self.code, self.degree = code, degree
-        # What every process loads once is not memory of the index; the peers' libraries are loaded by now, too.
-        from commonspace.search.index import segment  # noqa: F401
-        from commonspace.search.index.products import product
-
-        product()
-        if degree:
-            from commonspace.search.index import graph
-
-            graph.load()
 
     def build(self, X: np.ndarray, fields: dict[str, np.ndarray], queries: np.ndarray) -> None:
         self.X, self.fields, self.n = X, fields, len(X)
@@ -70,14 +61,17 @@ class Ours(Peer):
 
         part = self.__dict__.setdefault("part", Part(self.segment, self.rows, frozenset()))
         fresh = Gallery("", self.fresh, self.__dict__.get("new", self.X[:0]))
-        rows, _ = Indexed("", [part], fresh, Settings(shortlist=int(shortlist), probe=probe, beam=int(beam))).best(
-            Q, k, mask
-        )
+        indexed = Indexed("", [part], fresh, Settings(shortlist=int(shortlist), probe=probe, beam=int(beam)))
+        rows, _ = indexed.best(Q, k, mask)
+        self.way = indexed.plans[0].way if indexed.plans else None
         rows = rows[:, :k]
         return rows if rows.shape[1] == k else np.pad(rows, ((0, 0), (0, k - rows.shape[1])), constant_values=-1)
 
     def search(self, Q: np.ndarray, k: int, *, setting: tuple[float, ...] = (1.0, 100)) -> np.ndarray:
         return self._best(Q, k, None, *setting)
+
+    def how(self) -> str | None:
+        return self.way
 
     def search_filtered(
         self, Q: np.ndarray, k: int, name: str, *, setting: tuple[float, ...] = (1.0, 100)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from commonspace.align.mixing import beta_draws
 from commonspace.core.errors import BadInput
 
 
@@ -83,10 +84,7 @@ class Augment:
         masks = torch.stack(list(present.values()))
         n, device = masks.shape[1], masks.device
         partner = torch.randperm(n, generator=generator, device=device)
-        # Beta(a, a) as Gamma / (Gamma + Gamma); torch's own Beta takes no generator.
-        shape = torch.full((2, n), float(self.mixup), device=device)
-        gamma = torch._standard_gamma(shape, generator=generator).clamp_min(1e-12)
-        lam = gamma[0] / gamma.sum(0)
+        lam = beta_draws(self.mixup, n, generator)
         lam = torch.maximum(lam, 1 - lam)
         lam = torch.where((masks == masks[:, partner]).all(0), lam, torch.ones_like(lam))[:, None]
         return {m: lam * rows + (1 - lam) * rows[partner] for m, rows in x.items()}

@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,12 @@ from commonspace.align.auto import Choice, Facts, choose
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
+from commonspace.align.negatives import Companions, Negatives
 from commonspace.align.nesting import nested
 from commonspace.align.noisy_pairs import PairQuality
 from commonspace.align.recipe import Recipe, get_recipe
 from commonspace.align.remedies import remedied
-from commonspace.align.torch_state import matmul_precision, seeded
+from commonspace.align.torch_state import at_precision, seeded
 from commonspace.align.trainer import Trainer
 from commonspace.align.validation import prefix_figures, retrieval_figures, subsample
 from commonspace.core.blocks import Block
@@ -99,7 +101,8 @@ def fit_heads(
     objective: Any = None,
     augment: Any = None,
     sampler: Any = "uniform",
-    noisy_pairs: str | None = None,
+    negatives: Mapping[str, Negatives] | None = None,
+    noisy_pairs: str | Mapping[str, Any] | None = None,
     dim: int = 256,
     members: int = 1,
     matryoshka: bool | str | Sequence[int] | None = None,
@@ -144,10 +147,14 @@ def fit_heads(
         part shows (see `commonspace.align.auto`), and the result says which and why.
     sampler : str, mapping or sampler
         Who meets in a batch.
-    noisy_pairs : {None, "drop", "repair", "reweight", "keep"}
+    negatives : mapping of str to Negatives, optional
+        Modality -> rows made to be wrong for an item, such as its text with a word exchanged (`edits`). They join the
+        batches of their items, as further candidates.
+    noisy_pairs : {None, "drop", "repair", "reweight", "keep"} or mapping
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
-        fits clearly best, where there is one; or show each as often as it is likely right. Validation stays as it is.
-        "keep" does nothing; so does None, unless the objective is "auto" and many pairs are surely wrong.
+        fits clearly best, where there is one; or show each as often as it is likely right. Training takes as many steps
+        as with all pairs; validation stays as it is. ``{"remedy": "drop", "looks": 2}`` judges a second time (see
+        `second_look`). "keep" does nothing; so does None, unless the objective is "auto" and many are surely wrong.
     dim : int
         Dimension of the space (of each member's).
     members : int
@@ -188,32 +195,36 @@ def fit_heads(
     check_positive("members", members)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     rng = generator(seed)
-    training, held = _parts(PairData.check(X, present, groups), valid, rng)
+    training = PairData.check(X, present, groups)
+    every_group = training.groups
+    training, held = _parts(training, valid, rng)
     choice, remedy = None, noisy_pairs
     if settings.objective == "auto":
         choice = choose(Facts.of(training, settings.batch_size, graded=relevance is not None, rng=generator(seed)))
         settings = dataclasses.replace(settings, objective=choice.objective)
         remedy = choice.noisy_pairs if noisy_pairs is None else noisy_pairs
-    quality, who_meets = None, sampler
-    if remedy not in (None, "keep"):
-        who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
-        left, who_meets, found = remedied(training, who_meets, remedy, generator(seed))
-        training, quality = left, found.placed(training.rows, len(next(iter(X.values()))))
     settings, sizes = nested(settings, matryoshka, dim, head_named=head is not None)
+    quality, who_meets, n = None, sampler, len(next(iter(X.values())))
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with seeded(int(rng.integers(2**31)), target), matmul_precision(precision):
-        trainer = Trainer(
-            training,
-            settings,
+    with seeded(int(rng.integers(2**31)), target), at_precision(precision):
+        trainer_of = partial(
+            Trainer,
             dim=dim,
             members=members,
             blocks=_blocks(blocks, training),
-            relevance=_relevance(relevance, len(next(iter(X.values())))),
-            sampler=who_meets,
+            relevance=_relevance(relevance, n),
             chunk_size=chunk_size,
             device=target,
-            rng=rng,
         )
+        if remedy not in (None, "keep"):
+            who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
+            once = partial(_trained, trainer_of, settings, seed)
+            left, who_meets, found, shown = remedied(training, who_meets, remedy, generator(seed), once)
+            training, quality = left, found.placed(training.rows, n)
+            settings = dataclasses.replace(settings, epochs=max(1, round(settings.epochs / shown)))  # as many steps
+        # From a generator of their own, so that batches are the same with and without them.
+        companions = Companions(negatives, every_group, training, rng.spawn(1)[0]) if negatives else None
+        trainer = trainer_of(training, settings, sampler=who_meets, rng=rng, companions=companions)
         run = _Run(trainer, held and subsample(held, rng), max_seconds)
         run.train()
         embedded = trainer.embed(held) if held else {}
@@ -225,7 +236,7 @@ def fit_heads(
     report = compare_baselines(training, held, heads, systems=baselines, random_state=seed) if held else None
     params = {
         "dim": dim, "members": members, "chunk_size": chunk_size, "sampler": _plain(sampler), "precision": precision,
-        "noisy_pairs": remedy, "chosen": choice and choice.reason,
+        "noisy_pairs": _plain(remedy), "chosen": choice and choice.reason,
         **{f.name: _plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)},
         "sizes": list(sizes) if len(sizes) > members else [members * dim],
         "n_train": len(training), "n_valid": len(held) if held else 0,
@@ -244,6 +255,13 @@ def fit_heads(
         choice=choice,
         params=params,
     )
+
+
+def _trained(trainer_of: Any, settings: Recipe, seed: int, data: PairData) -> dict[str, NumpyHead]:
+    """Return heads trained on some of the items without validation, for a second look at the others."""
+    run = _Run(trainer_of(data, settings, sampler="uniform", rng=generator(seed)), None, None)
+    run.train()
+    return run.trainer.to_numpy()
 
 
 class _Run:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +30,9 @@ PAPER = Paper(
 
 
 def cached_backward(
-    forward: Mapping[str, Callable[[Tensor], Tensor]],
-    inputs: Mapping[str, Tensor],
-    loss_of: Callable[[dict[str, Tensor]], Tensor],
+    forward: Mapping[Any, Callable[[Tensor], Tensor]],
+    inputs: Mapping[Any, Tensor],
+    loss_of: Callable[[dict[Any, Tensor]], Tensor],
     *,
     chunk_size: int,
 ) -> Tensor:
@@ -39,9 +40,9 @@ def cached_backward(
 
     Parameters
     ----------
-    forward : mapping of str to callable
+    forward : mapping of any name to callable
         (chunk, d_in) -> (chunk, dim), row by row independent.
-    inputs : mapping of str to (n, d_in) tensor
+    inputs : mapping of the same names to (n, d_in) tensor
         Numbers of rows may differ between names.
     loss_of : callable
         From the embeddings of the whole batch to a scalar.
@@ -54,7 +55,7 @@ def cached_backward(
         The loss, detached.
     """
     check_positive("chunk_size", chunk_size)
-    z: dict[str, Tensor] = {}
+    z: dict[Any, Tensor] = {}
     states: list[_RandomState] = []
     with torch.no_grad():
         for name, x in inputs.items():

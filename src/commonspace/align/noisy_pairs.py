@@ -24,30 +24,25 @@ Efron, "Large-Scale Simultaneous Hypothesis Testing", 2004.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from commonspace.align.audit import write_csv
 from commonspace.align.data import PairData
-from commonspace.align.standard import Standard
+from commonspace.align.pair_judges import BLOCK, TAIL, TEMPERATURES, Judge, by_map, judged_once, learned_map
 from commonspace.core.errors import BadInput
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator
-from commonspace.core.registry import build
 from commonspace.core.vectors import check_positive, unit
 from commonspace.measure.estimates import Estimate, bootstrap
 
 LEAST = 50  # pairs below which nothing can be said
-BLOCK = 4096  # pairs that are compared with each other; memory grows with its square
-TEMPERATURES = (0.02, 0.035, 0.05, 0.08)
-_MAP = {"name": "cca", "reg": 0.1, "power": 2.0}
-_TAIL = 0.75
-_DEALS = 4  # times that partners are dealt out anew
 SURE = 0.5  # a pair is kept above it; a suggestion is taken above it
 
 
@@ -156,12 +151,7 @@ class PairQuality:
 
     def to_csv(self, path: str | Path, items: Mapping[str, Sequence[Any]] | None = None, **options: Any) -> None:
         """Write the audit as a file for a spreadsheet."""
-        rows = self.table(items, **options)
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            names = list(dict.fromkeys(name for row in rows for name in row))
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(path, self.table(items, **options))
 
     @property
     def likely(self) -> np.ndarray:
@@ -242,18 +232,11 @@ def judge(data: PairData, *, folds: int = 5, repeats: int = 3, rng: np.random.Ge
             A, B, keys = data.X[a][rows, 0], data.X[b][rows, 0], data.groups[rows]
             found = []
             for _ in range(repeats):
-                found.append(_judged_once(A, B, keys, folds, rng))
+                parts = np.array_split(rng.permutation(len(rows)), folds)
+                found.append(judged_once(keys, parts, partial(_a_map, A, B)))
                 bar.advance(note=f"{a}-{b}")
-            probability = np.mean([p for p, _, _ in found], axis=0)
-            better = np.mean([s for _, s, _ in found], axis=0)
-            # Above the tail of F0 lie 1 - _TAIL of the wrong pairs.
-            above = np.mean([w for _, _, w in found], axis=0) / (1 - _TAIL)
-            low, high = bootstrap(above, random_state=rng)
-            value, low, high = (min(1.0, float(v)) for v in (above.mean(), low, high))
-            wrong = Estimate("wrong pairs", value, low, high, n=len(rows))
-            partner, share = _suggested(A, B, probability)
+            judged[a, b] = verdicts((a, b), rows, A, B, found, rng)
             bar.advance(note=f"{a}-{b}")
-            judged[a, b] = JudgedPairs((a, b), rows, probability, better, rows[partner], share, wrong)
     return PairQuality(len(data), judged)
 
 
@@ -280,8 +263,10 @@ def wrong_share(data: PairData, *, most: int = BLOCK, rng: np.random.Generator) 
     for a, b in asked:
         rows = rng.permutation(np.flatnonzero(data.present[a] & data.present[b]))[:most]
         if len(rows) >= LEAST:
-            _, _, tail = _judged_once(data.X[a][rows, 0], data.X[b][rows, 0], data.groups[rows], 5, rng)
-            tails.append(tail / (1 - _TAIL))
+            learned = partial(_a_map, data.X[a][rows, 0], data.X[b][rows, 0])
+            parts = np.array_split(rng.permutation(len(rows)), 5)
+            _, _, tail = judged_once(data.groups[rows], parts, learned)
+            tails.append(tail / (1 - TAIL))
     if not tails:
         return None
     ends = np.array([(t.mean(), *bootstrap(t, random_state=rng)) for t in tails]).mean(axis=0)
@@ -293,79 +278,25 @@ def _pairs(data: PairData) -> list[tuple[str, str]]:
     return list(combinations(data.modalities, 2))
 
 
-def _judged_once(
-    A: np.ndarray, B: np.ndarray, keys: np.ndarray, folds: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return probability (m,), shares of better partners (m, 2) and whether the loss is in the tail of wrong ones."""
-    m = len(A)
-    better = np.empty((m, 2))
-    losses = np.empty((len(TEMPERATURES), m))
-    dealt: list[np.ndarray] = []
-    order = rng.permutation(m)
-    for test in np.array_split(order, folds):
-        learn = np.setdiff1d(order, test, assume_unique=True)
-        side_a, side_b, fitted = _map(A[learn], B[learn])
-        for block in np.array_split(test, -(-len(test) // BLOCK)):
-            z = unit(fitted.transform(side_a(A[block])))
-            w = unit(fitted.transform_target(side_b(B[block])))
-            scores = z @ w.T
-            alone = (keys[block][:, None] != keys[block][None, :]) | np.eye(len(block), dtype=bool)
-            own = np.diag(scores)
-            better[block, 0] = ((scores > own[:, None]) & alone).mean(axis=1)
-            better[block, 1] = ((scores > own[None, :]) & alone).mean(axis=0)
-            own_partner, *deals = [np.roll(np.arange(len(block)), s) for s in (0, *_shifts(len(block)))]
-            wrong = [alone[own_partner, deal] for deal in deals]  # those that are right by chance are left out
-            found = []
-            for i, temperature in enumerate(TEMPERATURES):
-                losses[i, block], *null_losses = _losses(scores, alone, temperature, [own_partner, *deals])
-                found.append(np.concatenate([loss[w] for loss, w in zip(null_losses, wrong, strict=True)]))
-            dealt.append(np.stack(found))
-    null = np.concatenate(dealt, axis=1)
-    best = int(np.argmax([_separation(losses[i], null[i]) for i in range(len(TEMPERATURES))]))
-    wrong_tail = losses[best] > np.quantile(null[best], _TAIL)
-    share = min(1.0, wrong_tail.mean() / (1 - _TAIL))
-    return 1 - share * _density_ratio(losses[best], null[best], share), better, wrong_tail.astype(float)
+def _a_map(A: np.ndarray, B: np.ndarray, learn: np.ndarray) -> list[Judge]:
+    return [by_map(A, B, learn)]
 
 
-def _map(A: np.ndarray, B: np.ndarray) -> tuple[Standard, Standard, Any]:
-    side_a, side_b = Standard(A), Standard(B)
-    return side_a, side_b, build("Map", _MAP).fit(side_a(A), side_b(B))
-
-
-def _shifts(n: int) -> list[int]:
-    return sorted({max(1, (i + 1) * n // (_DEALS + 1)) for i in range(_DEALS)})
-
-
-def _losses(scores: np.ndarray, alone: np.ndarray, temperature: float, partners: list[np.ndarray]) -> list[np.ndarray]:
-    """Return (n,) losses of the rows with each list of partners, both directions.
-
-    Alternatives of a row's own group do not compete.
-    """
-    from scipy.special import logsumexp
-
-    logits = np.where(alone, scores / temperature, -np.inf)
-    rows, columns = logsumexp(logits, axis=1), logsumexp(logits, axis=0)
-    each = np.arange(len(scores))
-    return [(rows + columns[p]) / 2 - scores[each, p] / temperature for p in partners]
-
-
-def _separation(losses: np.ndarray, null: np.ndarray) -> float:
-    """Return how often a pair has a lower loss than a wrong one: the larger, the more the losses tell."""
-    return float(1 - np.searchsorted(np.sort(null), losses).mean() / len(null))
-
-
-def _density_ratio(losses: np.ndarray, null: np.ndarray, share: float) -> np.ndarray:
-    """Return f0 / f at the losses, at most 1 / share, rising with the loss."""
-    from sklearn.isotonic import IsotonicRegression
-
-    value = np.concatenate([losses, null])
-    observed = np.concatenate([np.ones(len(losses)), np.zeros(len(null))])
-    weight = np.concatenate([np.full(len(losses), 1 / len(losses)), np.full(len(null), 1 / len(null))])
-    # Among as many observed as dealt pairs, the share of observed ones at l is f / (f + f0).
-    curve = IsotonicRegression(increasing=False).fit(value, observed, sample_weight=weight)
-    r = np.maximum(curve.predict(losses), 1e-9)
-    out: np.ndarray = np.minimum((1 - r) / r, 1 / max(share, 1e-9))
-    return out
+def verdicts(
+    names: tuple[str, str],
+    rows: np.ndarray,
+    A: np.ndarray,
+    B: np.ndarray,
+    found: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    rng: np.random.Generator,
+) -> JudgedPairs:
+    """Return what several judgements of the pairs (A, B) at `rows` amount to."""
+    probability, better, tail = (np.mean(part, axis=0) for part in zip(*found, strict=True))
+    above = tail / (1 - TAIL)  # above the tail of F0 lie 1 - TAIL of the wrong pairs
+    value, low, high = (min(1.0, float(v)) for v in (above.mean(), *bootstrap(above, random_state=rng)))
+    partner, share = _suggested(A, B, probability)
+    wrong = Estimate("wrong pairs", value, low, high, n=len(rows))
+    return JudgedPairs(names, rows, probability, better, rows[partner], share, wrong)
 
 
 def _suggested(A: np.ndarray, B: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -373,7 +304,7 @@ def _suggested(A: np.ndarray, B: np.ndarray, probability: np.ndarray) -> tuple[n
     learn = np.flatnonzero(probability > SURE)
     if len(learn) < LEAST:
         learn = np.argsort(-probability, kind="stable")[:LEAST]
-    side_a, side_b, fitted = _map(A[learn], B[learn])
+    side_a, side_b, fitted = learned_map(A[learn], B[learn])
     z, w = unit(fitted.transform(side_a(A))), unit(fitted.transform_target(side_b(B)))
     partner, share = np.empty(len(A), np.int64), np.empty(len(A))
     for start in range(0, len(A), BLOCK // 8):

@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from commonspace.align.data import PairData
+from commonspace.align.forward import NumpyHead
 from commonspace.align.noisy_pairs import SURE, PairQuality, judge
+from commonspace.align.second_look import second_look
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 
 REMEDIES = ("drop", "repair", "reweight")
 
 
-def remedied(data: PairData, sampler: Any, remedy: str, rng: np.random.Generator) -> tuple[PairData, Any, PairQuality]:
-    """Return what to train on, who meets in a batch, and the verdicts."""
-    check_choice("noisy_pairs", remedy, REMEDIES)
+def remedied(
+    data: PairData,
+    sampler: Any,
+    remedy: str | Mapping[str, Any],
+    rng: np.random.Generator,
+    train: Callable[[PairData], Mapping[str, NumpyHead]],
+) -> tuple[PairData, Any, PairQuality, float]:
+    """Return what to train on, who meets in a batch, the verdicts, and which share of the items an epoch still shows.
+
+    Parameters
+    ----------
+    data : PairData
+        The training items.
+    sampler : sampler
+        Who meets in a batch.
+    remedy : str or mapping
+        One of `REMEDIES`, or ``{"remedy": ..., "looks": 2}`` to judge a second time by heads trained on what the first
+        look left.
+    rng : Generator
+        How folds are cut.
+    train : callable
+        From items to heads, for the second look.
+    """
+    spec = {"remedy": remedy} if isinstance(remedy, str) else dict(remedy)
+    kind, looks = spec.pop("remedy", None), spec.pop("looks", 1)
+    check_choice("noisy_pairs", kind, REMEDIES)
+    if spec or looks not in (1, 2):
+        raise BadInput(f'noisy_pairs takes a remedy and looks=1 or 2, as in {{"remedy": "drop", "looks": 2}}: {remedy}')
     quality = judge(data, rng=rng)
-    if remedy == "reweight":
+    if looks == 2:
+        first = cleaned(data, quality)
+        first.check_trainable("what the first look at the pairs leaves of the training part")
+        quality = second_look(data, quality, first, train, rng=rng)
+    if kind == "reweight":
         sampler, left = Likely(sampler, quality.likely), data
+        shown = float(sampler.probability.mean())
     else:
-        left = repaired(data, quality) if remedy == "repair" else cleaned(data, quality)
+        left = repaired(data, quality) if kind == "repair" else cleaned(data, quality)
+        shown = len(left) / len(data)
     left.check_trainable("what is left of the training part without the pairs that are likely wrong")
-    return left, sampler, quality
+    return left, sampler, quality, shown
 
 
 class Likely:
@@ -41,6 +74,11 @@ class Likely:
     def __init__(self, sampler: Any, probability: np.ndarray) -> None:
         self.sampler = sampler
         self.probability = np.where(np.isnan(probability), 1.0, probability)
+
+    def prepare(self, data: PairData, rng: np.random.Generator) -> None:
+        """Let the sampler look at the data, if it wants to."""
+        if hasattr(self.sampler, "prepare"):
+            self.sampler.prepare(data, rng)
 
     def batches(self, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Yield the index arrays of one epoch over n items."""

@@ -1,4 +1,4 @@
-"""Torch's global state, changed for a block and put back."""
+"""Torch's global state while heads are trained: seeded, at the precision asked for, and put back afterwards."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def matmul_precision(precision: str | None) -> Iterator[None]:
-    """Set the precision of float32 matrix products for a block; None leaves it."""
+def at_precision(precision: str | None) -> Iterator[None]:
+    """Multiply float32 matrices at a precision for a block; None leaves torch's setting."""
     if precision is None:
         yield
         return

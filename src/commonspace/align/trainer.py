@@ -23,7 +23,9 @@ from commonspace.align.average import Average
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
 from commonspace.align.gradcache import cached_backward, depends_on_neighbours
+from commonspace.align.mixing import draws_for, mix, placed
 from commonspace.align.modules import PerModality
+from commonspace.align.negatives import Batch, Companions
 from commonspace.align.objectives.base import build_objective, tell
 from commonspace.align.recipe import Recipe
 from commonspace.core.blocks import Block
@@ -33,6 +35,8 @@ from commonspace.core.views import Views
 
 # Rows a forward pass of evaluation handles at once.
 BLOCK = 4096
+# Before a modality's name: its mixtures, which its head sees as a batch of their own.
+MIXED = "mixed"
 
 
 class Trainer:
@@ -58,6 +62,8 @@ class Trainer:
         Where to train.
     rng : numpy Generator
         For batches; torch's own generators are seeded from it.
+    companions : Companions, optional
+        Negatives that join the batches of their items.
     """
 
     def __init__(
@@ -73,16 +79,20 @@ class Trainer:
         chunk_size: int | None,
         device: torch.device,
         rng: np.random.Generator,
+        companions: Companions | None = None,
     ) -> None:
         self.data = data
         self.recipe = recipe
         self.dim = dim
         self.chunk_size = chunk_size
         self.relevance = relevance
+        self.companions = companions
         self.device = device
         self.rng = rng
         self.generator = torch.Generator(device=device).manual_seed(int(rng.integers(2**31)))
-        self.sampler = build("Sampler", sampler, batch_size=recipe.batch_size)
+        # A copy, so that what a sampler learns about this data does not change one that the user passed.
+        self.sampler = copy.deepcopy(build("Sampler", sampler, batch_size=recipe.batch_size))
+        tell([self.sampler], "prepare", data, rng)
         self.X = {m: torch.from_numpy(v).to(device) for m, v in data.X.items()}
         self.present = {m: torch.from_numpy(v).to(device) for m, v in data.present.items()}
         self.groups = torch.from_numpy(data.groups).to(device)
@@ -120,9 +130,10 @@ class Trainer:
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """Numbers of the last call of the objective, averaged over the members."""
+        """Numbers of the last call of the objective, averaged over the members, and of the sampler that has some."""
         found = [o.diagnostics for o in self.objectives]
-        return {k: float(np.mean([f[k] for f in found if k in f])) for k in found[0]}
+        means = {k: float(np.mean([f[k] for f in found if k in f])) for k in found[0]}
+        return {**getattr(self.sampler, "diagnostics", {}), **means}
 
     @property
     def kept(self) -> list[PerModality]:
@@ -198,12 +209,16 @@ class Trainer:
         present = {m: mask[i] for m, mask in self.present.items()}
         clean = {m: X[i, 0] for m, X in self.X.items()}
         x = {m: choose_variant(X, i, self.generator) if X.shape[1] > 1 else clean[m] for m, X in self.X.items()}
+        relevance, groups = self._relevance(index, i), self.groups[i]
+        if self.companions is not None:
+            given = None if self.relevance is None else self._given
+            alone = Batch(x, clean, present, relevance, groups)
+            x, clean, present, relevance, groups = self.companions.join(alone, index, given)
         x = self.recipe.augment(x, present, mean=self.mean, std=self.std, generator=self.generator)
-        relevance = self._relevance(index, i)
         self.optimiser.zero_grad(set_to_none=True)
         losses = []
         for member, objective in zip(self.members, self.objectives, strict=True):
-            losses.append(self._backward(member.train(), objective, x, present, relevance, clean, self.groups[i]))
+            losses.append(self._backward(member.train(), objective, x, present, relevance, clean, groups))
         self.optimiser.step()
         return torch.stack(losses).mean()
 
@@ -226,14 +241,15 @@ class Trainer:
         # Only objectives that cut heads look at the layers below the last; the others are spared their normalisation.
         deep = {m: head.depth for m, head in heads.items() if hasattr(head, "every_layer")}
         deep = deep if getattr(objective, "wants_layers", False) else {}
+        drawn = draws_for(getattr(objective, "wants_mixed", None), rows, self.generator)
 
         def forward_of(m: str) -> Callable[[Tensor], Tensor]:
             if m in deep:  # layers side by side in a row, so that rows can be cached and placed like any others
                 return lambda part: torch.cat([_unit(layer) for layer in heads[m].every_layer(part)], 1)
             return lambda part: _unit(heads[m](part))
 
-        def loss_of(units: dict[str, Tensor]) -> Tensor:
-            z, layers = {}, {}
+        def loss_of(units: dict[Any, Tensor]) -> Tensor:
+            z, layers, mixed = {}, {}, {}
             for m in x:
                 z[m] = torch.zeros(len(relevance), self.dim * deep.get(m, 1), device=self.device)
                 if m in rows:
@@ -241,16 +257,21 @@ class Trainer:
                 if m in deep:
                     layers[m] = z[m].view(len(relevance), deep[m], self.dim).transpose(0, 1)
                     z[m] = layers[m][-1]
+                if m in drawn:
+                    mixed[m] = placed(units[MIXED, m][:, -self.dim :], rows[m], *drawn[m], batch=len(relevance))
             loss: Tensor = objective(
-                Views(z=z, present=seen, relevance=relevance, frozen=frozen, layers=layers, groups=groups)
+                Views(z=z, present=seen, relevance=relevance, frozen=frozen, layers=layers, groups=groups, mixed=mixed)
             )
             return loss
 
-        forward = {m: forward_of(m) for m in rows}
-        inputs = {m: x[m][r] for m, r in rows.items()}
+        forward: dict[Any, Callable[[Tensor], Tensor]] = {m: forward_of(m) for m in rows}
+        inputs: dict[Any, Tensor] = {m: x[m][r] for m, r in rows.items()}
+        for m, (partner, share) in drawn.items():
+            forward[MIXED, m] = forward[m]
+            inputs[MIXED, m] = mix(inputs[m], partner, share)
         if self.chunk_size is not None:
             return cached_backward(forward, inputs, loss_of, chunk_size=self.chunk_size)
-        loss = loss_of({m: forward[m](inputs[m]) for m in rows})
+        loss = loss_of({name: forward[name](part) for name, part in inputs.items()})
         if loss.requires_grad:
             torch.autograd.backward(loss)
         return loss.detach()
@@ -259,9 +280,14 @@ class Trainer:
         if self.relevance is None:
             g = self.groups[i]
             return (g[:, None] == g[None, :]).float()
-        given = torch.as_tensor(np.asarray(self.relevance(self.data.rows[index])), dtype=torch.float32)
-        if tuple(given.shape) != (len(i), len(i)) or not bool((given >= 0).all()):
-            raise BadInput(f"relevance must return a ({len(i)}, {len(i)}) array of numbers >= 0 for {len(i)} positions")
+        return self._given(self.data.rows[index])
+
+    def _given(self, rows: np.ndarray) -> Tensor:
+        """Return the relevance that the user's function gives of positions in the user's data, checked."""
+        n = len(rows)
+        given = torch.as_tensor(np.asarray(self.relevance(rows)), dtype=torch.float32)  # type: ignore[misc]
+        if tuple(given.shape) != (n, n) or not bool((given >= 0).all()):
+            raise BadInput(f"relevance must return a ({n}, {n}) array of numbers >= 0 for {n} positions")
         own = torch.diagonal(given)
         own.copy_(torch.where(own > 0, own, torch.ones_like(own)))
         return given.to(self.device)

@@ -25,6 +25,10 @@ def index(
             "name and arguments."
         ),
     ] = None,
+    degree: Annotated[
+        int | None,
+        typer.Option(help="Links of a vector, over which searches walk; 0 for none. By default as there is, or 64."),
+    ] = None,
     workload: Annotated[
         Path | None,
         typer.Option(
@@ -38,8 +42,8 @@ def index(
     """Bring the index of a collection up to date, so that searches are fast, and say what it holds."""
     from commonspace.collection import Collection
 
-    if drop and (rebuild or code is not None or workload is not None):
-        raise BadInput("--drop removes the index: give it without --code, --workload and --rebuild")
+    if drop and (rebuild or code is not None or degree is not None or workload is not None):
+        raise BadInput("--drop removes the index: give it without --code, --degree, --workload and --rebuild")
     with Collection.open(collection) as opened:
         if drop:
             removed = opened.drop_index(modality)
@@ -48,19 +52,22 @@ def index(
             else:
                 typer.echo(f"Removed {removed} segments; {collection} is searched exactly")
             return
-        built = opened.build_index(modality, code=_code(code), workload=_lines(workload), rebuild=rebuild)
+        built = opened.build_index(
+            modality, code=_code(code), degree=degree, workload=_lines(workload), rebuild=rebuild
+        )
         segments = opened.index()
     rows = [{**vars(b), **_of(b.modality, segments)} for b in built]
     if as_json:
         print_json(rows)
         return
-    head = ["modality", "code", "vectors", "in no segment", "segments", "written", "bytes a vector", "memory"]
+    head = ["modality", "code", "links", "vectors", "in no segment", "segments", "written", "bytes a vector", "memory"]
     sheet(
         head,
         [
             [
-                r["modality"], ", ".join(r["codes"]) or "none", f"{r['vectors']:,}", f"{r['fresh']:,}", r["segments"],
-                f"{r['written']:,}", f"{r['bytes_per_vector']:g}", f"{r['bytes_in_memory'] / 2**20:,.1f} MiB",
+                r["modality"], ", ".join(r["codes"]) or "none", r["degree"], f"{r['vectors']:,}", f"{r['fresh']:,}",
+                r["segments"], f"{r['written']:,}", f"{r['bytes_per_vector']:g}",
+                f"{r['bytes_in_memory'] / 2**20:,.1f} MiB",
             ]
             for r in rows
         ],
@@ -74,7 +81,11 @@ def index(
 def _of(modality: str, segments: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the segments of a modality are made of."""
     mine = [s for s in segments if s["modality"] == modality]
-    return {"codes": sorted({s["code"] for s in mine}), "bytes_in_memory": sum(s["bytes_in_memory"] for s in mine)}
+    return {
+        "codes": sorted({s["code"] for s in mine}),
+        "degree": max((s["degree"] for s in mine), default=0),
+        "bytes_in_memory": sum(s["bytes_in_memory"] for s in mine),
+    }
 
 
 def _lines(path: Path | None) -> list[str] | None:

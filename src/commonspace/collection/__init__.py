@@ -10,7 +10,7 @@ the `Space` (what an item's vector is). docs/collection.md says what is guarante
 
 from __future__ import annotations
 
-from commonspace.collection.indexing import Built
+from commonspace.collection.building import Built
 from commonspace.collection.keeping import Keeping
 from commonspace.collection.mending import Mending
 from commonspace.collection.portable import Portable

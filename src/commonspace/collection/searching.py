@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from commonspace.collection.indexing import Indexing
 from commonspace.core.bags import Bags
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.method import check_choice
+from commonspace.core.tables import none_for_nan
 from commonspace.core.vectors import check_positive
 from commonspace.search.best import Found, Gallery, Searchable, best_items
 from commonspace.search.csls import HUBS
@@ -165,8 +166,8 @@ class Searching(Indexing):
         self,
         queries: Sequence[Any],
         *,
-        k: int | Sequence[int] = 10,
-        where: str | Sequence[str | None] | None = None,
+        k: int | Iterable[int] = 10,
+        where: str | Iterable[str | None] | None = None,
         against: str | Sequence[str] | None = None,
         weights: Mapping[str, float] | None = None,
         hubs: str | None = None,
@@ -182,10 +183,10 @@ class Searching(Indexing):
         ----------
         queries : sequence
             Each what `search` takes as its first argument; with ``hubs`` all must have the same modalities.
-        k : int or sequence of int
+        k : int or iterable of int
             Number of hits, of all queries or of each.
-        where : str or sequence of str or None, optional
-            Filter of all queries, or of each.
+        where : str or iterable of str or None, optional
+            Filter of all queries, or of each; a list, an array or a column of a data frame.
         against, weights, hubs, exact, with_fields
             As in `search`, for all queries.
 
@@ -205,7 +206,7 @@ class Searching(Indexing):
         space = self.space
         asked = [parts_of(q, space.modalities) for q in queries]
         wanted = [check_positive("k", one) for one in _one_each("k", k, len(asked))]
-        filters = _one_each("where", where, len(asked))
+        filters = [_filter(one) for one in _one_each("where", where, len(asked))]
         chosen = [against] if isinstance(against, str) else list(against or space.modalities)
         incoming.check_modalities(chosen, space.modalities)
         now = self._items.snapshot()
@@ -283,9 +284,22 @@ class _Mask:
 
 
 def _one_each(name: str, value: Any, n: int) -> list[Any]:
-    """Return a value for each of n queries: the same one, or those of a sequence."""
-    if value is None or isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+    """Return a value for each of n queries: the same one, or those of any list, array, column or iterator."""
+    if isinstance(value, Mapping | Set | bytes):
+        raise BadInput(f"{name} must be one value or a list of {n}, not a {type(value).__name__}")
+    if getattr(value, "ndim", 1) == 0:  # a number of NumPy, alone
+        value = value.item()
+    if isinstance(value, str) or not isinstance(value, Iterable):
         return [value] * n
-    if len(value) != n:
-        raise BadInput(f"{name} must be one value, or one for each of the {n} queries, not {len(value)}")
-    return list(value)
+    values = list(value)
+    if len(values) != n:
+        raise BadInput(f"{name} must be one value, or one for each of the {n} queries, not {len(values)}")
+    return values
+
+
+def _filter(where: Any) -> str | None:
+    """Return a filter; None for none, however a data frame spells that."""
+    where = none_for_nan(where)
+    if where is not None and not isinstance(where, str):
+        raise BadInput(f"where must be an SQL expression, or None for no filter, not {where!r}")
+    return where

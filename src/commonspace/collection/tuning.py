@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from commonspace.collection.indexing import Indexing
+from commonspace.collection.asked import Asked, learnable
+from commonspace.collection.building import Building
 from commonspace.collection.workload import leaves_of
 from commonspace.core.errors import BadInput
 from commonspace.core.warning import warn
-from commonspace.search.query import compose, parts_of
 
 if TYPE_CHECKING:
     from commonspace.search.index.tuning import Tuned
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 _TUNABLE = 1_000  # vectors below which there is nothing to tune
 
 
-class Tuning(Indexing):
+class Tuning(Building):
     """The part of `Collection` that measures how to search it."""
 
     def tune(
@@ -76,10 +74,10 @@ class Tuning(Indexing):
         RuntimeWarning
             If nothing reached the target; the setting of highest recall was taken.
         """
-        from commonspace.search.index.graph import DEGREE
         from commonspace.search.index.tuning import tune_index
 
         self._items.check_writable()
+        given = None if queries is None else learnable(queries, self.space)
         columns = self._columns(modality)
         if len(columns) != 1:
             raise BadInput(
@@ -92,17 +90,21 @@ class Tuning(Indexing):
             raise BadInput(
                 f"{len(matrix)} vectors of {column.modality} are searched exactly in no time: tune from {_TUNABLE}"
             )
-        asked = self._typical(now, column, self._composed(queries))
+        asked = self._typical(now, column) if given is None else given
         if asked is None:
             raise BadInput("there are no other modalities to take queries from: pass queries")
         tuned = tune_index(
             matrix, asked, target_recall=target_recall, memory=memory, k=k, codes=codes, batch=batch,
             leaves=leaves_of(now, rows, self._workload(column)), random_state=random_state, progress=progress,
         )  # fmt: skip
-        options: dict[str, Any] = {"code": tuned.chosen.code, "queries": asked, "random_state": random_state}
-        options["degree"] = DEGREE if tuned.chosen.beam else 0  # links that no search follows cost memory
-        self.build_index(column.modality, **options, progress=progress)
-        self._set(column, tuned.to_dict())
+        self._carry_out(
+            Asked(
+                modality=column.modality, code=tuned.chosen.code, queries=asked, random_state=random_state,
+                degree=tuned.chosen.degree,  # links that no search follows cost memory
+                tuned=tuned.to_dict(),
+            ),
+            progress=progress,
+        )  # fmt: skip
         if tuned.chosen.low < target_recall:
             warn(
                 f"no setting reached a recall of {target_recall} for certain; the best has {tuned.recall.value:.4f} "
@@ -110,10 +112,3 @@ class Tuning(Indexing):
                 "for a narrower interval"
             )
         return tuned
-
-    def _composed(self, queries: Any) -> Any:
-        """Return queries as vectors of the space; arrays are that already."""
-        if queries is None or (isinstance(queries, np.ndarray) and queries.ndim == 2):
-            return queries
-        parts = [parts_of(q, self.space.modalities) for q in queries]
-        return compose(parts, lambda items, m: self.space.encode(items, m, cache=False), self.space.dim)

@@ -145,7 +145,10 @@ class Objective(Protocol):
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Decides which items form a batch."""
+    """Decides which items form a batch.
+
+    One that must look at the items first has ``prepare(data, rng)`` too, which training calls once with its `PairData`.
+    """
 
     def batches(self, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Yield the index arrays of one epoch over n items."""

@@ -157,7 +157,7 @@ def write_table(table: Table, path: str | os.PathLike[str]) -> None:
             csv.write_csv(to_arrow(_flat(table)), part, csv.WriteOptions(delimiter=DELIMITERS[suffix]))
         else:
             rows = enumerate(table.rows())
-            lines = (json_line({k: _none_for_nan(v) for k, v in row.items()}, i) for i, row in rows)
+            lines = (json_line({k: none_for_nan(v) for k, v in row.items()}, i) for i, row in rows)
             with open(part, "w", encoding="utf-8") as f:
                 if suffix == ".json":
                     f.write("[" + ",\n".join(lines) + "]\n")
@@ -282,7 +282,7 @@ def _from_frame(source: Any) -> Table:
         if isinstance(cells.dtype, nw.Array) and not cells.null_count():
             columns[str(name)] = cells.to_numpy()
         else:
-            columns[str(name)] = [_none_for_nan(v) for v in cells.to_list()]
+            columns[str(name)] = [none_for_nan(v) for v in cells.to_list()]
     return Table(columns, frame.implementation.name.lower())
 
 
@@ -312,7 +312,7 @@ def _take(column: Column, positions: np.ndarray) -> Column:
     return column[positions] if isinstance(column, np.ndarray) else [column[int(i)] for i in positions]
 
 
-def _none_for_nan(value: Any) -> Any:
+def none_for_nan(value: Any) -> Any:
     """Return None for the ways to say that a cell is absent: NaN, and NaT and NA of pandas."""
     if isinstance(value, float):
         return None if value != value else value

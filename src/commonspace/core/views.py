@@ -10,6 +10,25 @@ from typing import Any
 from commonspace.core.errors import BadInput
 
 
+@dataclass(frozen=True, eq=False)
+class Mixed:
+    """Where mixtures of two inputs of one modality lie: `share` of the item's own, the rest of its partner's.
+
+    Parameters
+    ----------
+    z : (batch, dim) tensor
+        Unit rows; those of items without the modality may hold anything finite.
+    partner : (batch,) int64 tensor
+        Position of the other item of each mixture; it has the modality if the item itself does.
+    share : (batch,) float tensor
+        How much of a mixture is the item's own input, 0 to 1; 1 where nothing was mixed.
+    """
+
+    z: Any
+    partner: Any
+    share: Any
+
+
 @dataclass(eq=False)
 class Views:
     """A batch of items, each seen in one or more modalities.
@@ -34,6 +53,8 @@ class Views:
     groups : (batch,) int64 tensor, optional
         The class of each item, by the same number in every batch, for objectives that keep something a class. What is
         relevant to what is said by `relevance` alone.
+    mixed : mapping of str to Mixed, optional
+        Modality -> mixtures of the batch's own inputs, for objectives that ask for them.
 
     Raises
     ------
@@ -47,6 +68,7 @@ class Views:
     frozen: Mapping[str, Any] = field(default_factory=dict)
     layers: Mapping[str, Any] = field(default_factory=dict)
     groups: Any = None
+    mixed: Mapping[str, Mixed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.z:
@@ -70,6 +92,14 @@ class Views:
                 raise BadInput(f"layers[{m!r}] must have shape (depth, {n}, dim), not {tuple(rows.shape)}")
         if self.groups is not None and tuple(self.groups.shape) != (n,):
             raise BadInput(f"groups must have shape ({n},), not {tuple(self.groups.shape)}")
+        for m, mixture in self.mixed.items():
+            if m not in self.z or tuple(mixture.z.shape) != tuple(self.z[m].shape):
+                raise BadInput(f"mixed[{m!r}] must hold rows of shape {sizes.get(m)}, not {tuple(mixture.z.shape)}")
+            if tuple(mixture.partner.shape) != (n,) or tuple(mixture.share.shape) != (n,):
+                raise BadInput(
+                    f"mixed[{m!r}] must name ({n},) partners and shares, not {tuple(mixture.partner.shape)} and "
+                    f"{tuple(mixture.share.shape)}"
+                )
         if tuple(self.relevance.shape) != (n, n):
             raise BadInput(f"relevance must have shape ({n}, {n}), not {tuple(self.relevance.shape)}")
 

@@ -4,8 +4,10 @@ from commonspace.measure.cka import linear_cka
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
 from commonspace.measure.evaluation import evaluate, evaluate_retrieval
+from commonspace.measure.gap import Gap, contrastive_gap
 from commonspace.measure.hit import Hit
 from commonspace.measure.icnn import icnn_score
+from commonspace.measure.intramodal import Detour, IntraModal, intramodal
 from commonspace.measure.map import MAP
 from commonspace.measure.mean_rank_variance import mean_rank_variance
 from commonspace.measure.median_rank import MedianRank
@@ -21,8 +23,11 @@ __all__ = [
     "MRR",
     "NDCG",
     "Comparison",
+    "Detour",
     "Estimate",
+    "Gap",
     "Hit",
+    "IntraModal",
     "MedianRank",
     "RankMetric",
     "Ranks",
@@ -31,11 +36,13 @@ __all__ = [
     "bootstrap",
     "compare",
     "compare_many",
+    "contrastive_gap",
     "estimate",
     "evaluate",
     "evaluate_retrieval",
     "holm",
     "icnn_score",
+    "intramodal",
     "linear_cka",
     "mean_rank_variance",
     "metric",

@@ -112,7 +112,7 @@ def bootstrap(
     step = max(1, _BLOCK // len(v))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
-        counts = _draw(rng, rows, n_groups)
+        counts = draw_counts(rng, rows, n_groups)
         if statistic == "mean":
             found[start : start + rows] = (counts @ sums) / (counts @ sizes)
         else:
@@ -205,7 +205,7 @@ def _check_confidence(confidence: float) -> None:
         raise BadInput(f"confidence must lie between 0 and 1, not {confidence!r}")
 
 
-def _draw(rng: np.random.Generator, rows: int, n: int) -> np.ndarray:
+def draw_counts(rng: np.random.Generator, rows: int, n: int) -> np.ndarray:
     """Return how often each of n units is drawn in n draws with replacement: (rows, n) float64.
 
     The same law as `rng.multinomial(n, [1 / n] * n, rows)`, which is ten times slower for large n.

@@ -27,9 +27,10 @@ from commonspace.core.progress import track
 from commonspace.core.protocols import Code
 from commonspace.core.random import RandomState, generator
 from commonspace.core.registry import build, entries
-from commonspace.core.vectors import check_positive, check_vectors
+from commonspace.core.vectors import check_positive, check_share, check_vectors
 from commonspace.measure import Estimate, estimate
 from commonspace.search.exact import top_k
+from commonspace.search.recall import among_best, kth_best, recall
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -152,7 +153,7 @@ def advise(
     codes: Sequence[str | dict[str, Any] | Code] | None = None,
     k: int = 10,
     shortlists: Sequence[int] = (10, 30, 100),
-    target: float = 0.95,
+    target_recall: float = 0.95,
     rows: int = 50_000,
     random_state: RandomState = 0,
 ) -> Advice:
@@ -174,18 +175,20 @@ def advise(
         Size of the exact result that must be found again.
     shortlists : sequence of int
         How many of the best by codes are looked at, each at least k.
-    target : float
-        Recall that is good enough.
+    target_recall : float
+        Share of the exact result that is enough, above 0 and below 1; as in `Collection.tune`, which takes it for the
+        hits of a whole search.
     rows : int
         Larger sets are measured on so many vectors, drawn at random. Shortlists of a larger set must be longer.
 
     Raises
     ------
     BadInput
-        Too few vectors or queries, a budget or shortlist that makes no sense.
+        Too few vectors or queries, a budget, shortlist or target that makes no sense.
     """
     X = check_vectors(X)
     k, rows = check_positive("k", k), check_positive("rows", rows)
+    target = check_share("target_recall", target_recall)
     sizes = sorted({check_positive("shortlists", s) for s in shortlists})
     budgets = sorted({check_positive("budgets", b) for b in budgets})
     if not sizes or not budgets or sizes[0] < k:
@@ -195,7 +198,7 @@ def advise(
     if len(corpus) <= sizes[-1]:
         raise BadInput(f"{len(corpus)} vectors are no more than the longest shortlist, {sizes[-1]}: nothing to measure")
     teach, choose, confirm = parts
-    truths = [top_k(part, corpus, k)[0] for part in (choose, confirm)]
+    truths = [(part, kth_best(part, corpus, k)) for part in (choose, confirm)]
     chosen = None if codes is None else [build("Code", c) for c in codes]
     wanted, refused = _candidates(budgets, corpus.shape[1]) if chosen is None else (chosen, {})
     measured, confirmed = [], {}
@@ -205,13 +208,14 @@ def advise(
         except CommonspaceError as e:
             refused[repr(code)] = str(e)
             continue
-        recalls = [{s: _recall(t, f, s) for s in sizes} for t, f in zip(truths, found, strict=True)]
+        best = [among_best(f, part, corpus, kth) for f, (part, kth) in zip(found, truths, strict=True)]
+        recalls = [{s: _recall(b, k, s) for s in sizes} for b in best]
         measured.append(Measured(repr(code), code.bytes_per_vector, recalls[0], fit_s, encode_s))
         confirmed[id(measured[-1])] = recalls[1]
     measured.sort(key=lambda m: (m.bytes, m.name))
     picks = [(b, *recommend(measured, b, target)) for b in budgets]
     recommended = (Recommendation(b, m, s, confirmed[id(m)][s] if m else None) for b, m, s in picks)
-    return Advice(tuple(measured), tuple(recommended), refused, k, len(corpus), float(target), asked)
+    return Advice(tuple(measured), tuple(recommended), refused, k, len(corpus), target, asked)
 
 
 def recommend(measured: Sequence[Measured], budget: int, target: float) -> tuple[Measured | None, int]:
@@ -280,9 +284,9 @@ def _shortlists(
     return [top_k(code.prepare(q), right, size)[0] for q in asked], (fitted - start, encoded - fitted)
 
 
-def _recall(truth: Ints, found: Ints, size: int) -> Estimate:
-    per_query = [np.isin(t, f[:size]).mean() for t, f in zip(truth, found, strict=True)]
-    return estimate(per_query, f"recall of the top {truth.shape[1]} in {size}", bounds=(0, 1), random_state=0)
+def _recall(best: npt.NDArray[np.bool_], k: int, size: int) -> Estimate:
+    per_query = recall(best[:, :size], k)
+    return estimate(per_query, f"recall of the top {k} in {size}", bounds=(0, 1), random_state=0)
 
 
 def _interval(e: Estimate) -> str:

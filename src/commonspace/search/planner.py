@@ -5,12 +5,13 @@
                      or only the selected ones, where they lie or copied together:
                      q n_s look dim                                                  for few queries
                      n_s (copy dim + q (product dim + score))                        for many
-    graph            walk from row to similar row, then re-rank the beam:
-                     q (cells enter + b degree follow + b^2 insert + b rerank dim),  b = beam / share selected
+    graph            walk from row to similar row, then re-rank those of the beam that are selected:
+                     call + q (cells enter + b (degree follow + b insert) + beam rerank dim),   b = beam n / n_s
     index            scan the codes of the probed cells, those that the filter leaves, then re-rank the shortlist:
-                     q (one + n_p scan r)                                                         for few queries
-                     start  +  n_s expand r  +  q n_p (short r + select)  +  tiles tile  +  q c hit   for many
-                     + q c rerank dim
+                     q (one + n_p scan r  [+ rows checked and cells run through, with a filter])  for few queries
+                     start + (n_s + s) expand r + q ((n_p + s) (short r + select) + c hit) + tiles tile
+                                          [+ n_s fetch, with a filter]                            for many
+                     + q c rerank dim  [+ n keep, with a filter],            s rows are sampled first
 
 n_s vectors are selected, n_p of them lie in probed cells, q queries share the filter. The filter has been evaluated in
 the store before a plan is made, so n_s is a count and not a guess. All ways return the same scores. Exact search never
@@ -178,7 +179,7 @@ def plan(
         index += queries * ((scanned + sample) * (width * _SHORT + _SELECT) + min(shortlist, selected) * _HIT)
         index += (share < 1) * vectors / _ROWS * _TILE
     beam = math.ceil(max(k, settings.beam) * vectors / max(1, selected))
-    graph = _walk(queries, cells, degree, beam, settings, dim) if degree and settings.beam else math.inf
+    graph = _walk(queries, cells, degree, beam, max(k, settings.beam), dim) if degree and settings.beam else math.inf
     if selected < _LEAVES * vectors:
         graph = math.inf
     common: dict[str, Any] = {
@@ -205,7 +206,7 @@ def _exact(vectors: int, selected: int, queries: int, dim: int) -> float:
     return selected * (_COPY * dim + queries * (_PRODUCT * dim + _SCORE))
 
 
-def _walk(queries: int, cells: int, degree: int, beam: int, settings: Settings, dim: int) -> float:
+def _walk(queries: int, cells: int, degree: int, beam: int, reranked: int, dim: int) -> float:
     """Return the nanoseconds of walks."""
     one = cells * _ENTER + beam * (degree * _FOLLOW + beam * _INSERT)
-    return _CALL + queries * (one + settings.beam * dim * _RERANK)
+    return _CALL + queries * (one + reranked * dim * _RERANK)

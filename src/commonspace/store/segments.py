@@ -25,6 +25,7 @@ from commonspace.store import drafts
 from commonspace.store.catalogue import Catalogue, now
 from commonspace.store.files import below, size_of
 from commonspace.store.folder import names_folder
+from commonspace.store.ledger import Ledger
 
 INDEX = "index"
 GRACE = 3600.0  # seconds after which a folder that the catalogue does not know belongs to a dead writer
@@ -80,7 +81,8 @@ class Segments(Generic[S]):
         self.catalogue = catalogue
         self._load = load
         self._opened: dict[str, dict[str, S | None]] = {}  # column -> id
-        self._opening = threading.Lock()
+        self._opening = threading.Lock()  # for moments, and never while a file is read
+        self._reading: dict[str, threading.Lock] = {}  # id of a segment that is being opened
         self._fixed = fixed
         self._held: dict[str, list[tuple[Entry, S]]] = {}
 
@@ -106,17 +108,33 @@ class Segments(Generic[S]):
             opened = self._opened.setdefault(column, {})
             for replaced in opened.keys() - {entry.id for entry in entries}:  # by another process
                 del opened[replaced]  # or its bytes would stay on disk for as long as it is mapped
-            for entry in entries:
-                if entry.id not in opened:
-                    opened[entry.id] = self._checked(entry)
-            whole = [(entry, segment) for entry in entries if (segment := opened[entry.id]) is not None]
-            if self._fixed:
-                self._held[column] = whole
+        whole = [(entry, segment) for entry in entries if (segment := self._open_one(entry)) is not None]
+        if self._fixed and whole:
+            with self._opening:
+                self._held.setdefault(column, whole)
         return whole
+
+    def _open_one(self, entry: Entry) -> S | None:
+        """Return a segment, None if it is not whole; it is read once, and only who wants the same one waits."""
+        with self._opening:
+            opened = self._opened[entry.column]
+            if entry.id in opened:
+                return opened[entry.id]
+            reading = self._reading.setdefault(entry.id, threading.Lock())
+        with reading:
+            with self._opening:
+                if entry.id in opened:  # by whom this thread has waited for
+                    return opened[entry.id]
+            found = self._checked(entry)
+            with self._opening:
+                opened[entry.id] = found
+                self._reading.pop(entry.id, None)
+            return found
 
     def damaged(self, column: str) -> list[str]:
         """Return the segments of a column that were left out because they are damaged or gone."""
-        left_out = {id for id, segment in self._opened.get(column, {}).items() if segment is None}
+        with self._opening:
+            left_out = {id for id, segment in self._opened.get(column, {}).items() if segment is None}
         return [entry.id for entry in self.entries(column) if entry.id in left_out] if left_out else []
 
     def size(self, id: str) -> int:
@@ -139,7 +157,13 @@ class Segments(Generic[S]):
             return None
 
     def add(
-        self, column: str, version: int, write: Callable[[Path], S], about: Mapping[str, Any], keeps: Collection[str]
+        self,
+        column: str,
+        version: int,
+        write: Callable[[Path], S],
+        about: Mapping[str, Any],
+        keeps: Collection[str],
+        also: Callable[[Ledger], None] | None = None,
     ) -> Entry:
         """Write a segment and enter it, in place of others; whole or not at all.
 
@@ -154,6 +178,8 @@ class Segments(Generic[S]):
         keeps : collection of str
             Segments of the column beside which it stands. All others are removed, those included that somebody entered
             while it was built.
+        also : callable, optional
+            What else changes in the catalogue with it, in the same transaction.
 
         Raises
         ------
@@ -174,6 +200,8 @@ class Segments(Generic[S]):
                 replaced = [known.id for known in self.entries(column) if known.id not in keeps]
                 ledger.remove("segments", *replaced)
                 ledger.put("segments", row)
+                if also is not None:
+                    also(ledger)
         except BaseException:
             if id not in {known.id for known in self.entries(column)}:
                 self._erase([id])

@@ -207,8 +207,9 @@ def test_a_compiler_that_fails_is_said_once_and_costs_no_search(made, monkeypatc
     monkeypatch.setitem(sys.modules, "commonspace.search.index.walking", None)
     monkeypatch.delattr("commonspace.search.index.walking", raising=False)
     monkeypatch.setattr(graph, "_loaded", graph._Loaded())
-    with pytest.warns(RuntimeWarning, match="searches are slower"):
+    with pytest.warns(RuntimeWarning, match="searches are slower.*NUMBA_CACHE_DIR.*degree=0") as said:
         assert not graph.load()
+    assert [w.filename for w in said] == [__file__]  # the line of whoever searches
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not graph.load()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from tests.search.index.codes import Integers, Whole
 
+from commonspace.search.index import products
 from commonspace.search.index.products import BFloat16, Float32, product, true_places
 
 RNG = np.random.default_rng(0)
@@ -74,9 +75,43 @@ def test_floors_that_none_exceeds_and_no_floors_at_all(way):
         assert [len(part) for part in way.above(scores, 130, way.limits(floors))] == [0, 0, 0]
 
 
-def test_one_of_the_two_is_chosen_and_kept():
-    assert product() is product()
-    assert product().name in ("float32", "bfloat16")
+@pytest.fixture
+def _afresh():
+    """Let the choice be made in the test, and again after it."""
+    product.cache_clear()
+    yield
+    product.cache_clear()
+
+
+@pytest.mark.usefixtures("_afresh")
+@pytest.mark.parametrize(
+    ("units", "faster", "name"),
+    [
+        (True, "float32", "bfloat16"),
+        (False, "bfloat16", "float32"),
+        (None, "bfloat16", "bfloat16"),
+        (None, "float32", "float32"),
+    ],
+)
+def test_the_processor_says_which_product_is_faster_or_else_a_measurement(monkeypatch, units, faster, name):
+    pytest.importorskip("torch")
+    measured = []
+
+    def seconds(way):
+        measured.append(way.name)
+        return 1e-6 if way.name == faster else 1.0
+
+    monkeypatch.setattr(products, "_units", lambda: units)
+    monkeypatch.setattr(products, "_seconds", seconds)
+    assert product().name == name
+    assert product() is product()  # and kept
+    assert sorted(measured) == ([] if units is not None else ["bfloat16", "float32"])
+
+
+@pytest.mark.usefixtures("_afresh")
+def test_without_torch_products_are_those_of_numpy(monkeypatch):
+    monkeypatch.setattr(products.importlib.util, "find_spec", lambda _: None)
+    assert product().name == "float32"
 
 
 def test_queries_are_rounded_as_torch_rounds_them():

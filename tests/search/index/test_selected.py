@@ -47,10 +47,15 @@ def test_the_best_of_the_selected_rows_are_those_of_an_exact_search(q, m, k, see
 
 @pytest.mark.parametrize(("q", "m"), [(2, 2900), (150, 2900)])
 def test_rows_that_fill_several_tiles_and_threads_are_all_searched(monkeypatch, q, m):
-    for name, value in {"_TILE": 300, "_TILES": 2, "_QUERIES": 64, "_SORTED": 5000, "_NUMBERS": 1000}.items():
+    for name, value in {"_TILE": 300, "_TILES": 2, "_QUERIES": 64, "_SORTED": 5000, "WORTH": 1000}.items():
         monkeypatch.setattr(selected, name, value)
     places = np.sort(np.random.default_rng(0).permutation(3000)[:m])
     check(vectors(q, seed=1), vectors(3000), places, 10)
+
+
+@pytest.mark.parametrize(("q", "m", "k"), [(1, 3000, 2999), (1, 3000, 3000), (20, 1100, 1100), (20, 1100, 700)])
+def test_more_hits_may_be_asked_for_than_a_thread_compares(q, m, k):
+    check(vectors(q, 384, seed=1), vectors(3000, 384), np.arange(m), k)
 
 
 def test_negative_scores_are_ranked_as_well():

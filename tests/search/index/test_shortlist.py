@@ -178,6 +178,20 @@ def test_rows_of_equal_scores_are_not_lost():
     assert (scores == 3).all()
 
 
+def test_of_very_many_equal_rows_few_are_kept_for_each_query(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.integers(-8, 8, (20_000, 6)).astype(np.float32)
+    X[rng.permutation(20_000)[:9000]] = 8
+    Q = np.full((50, 6), 5, np.float32) + rng.integers(0, 2, (50, 6))
+    kept, collect = [], module._collect
+    monkeypatch.setattr(module, "_collect", lambda *a: (kept.append(collect(*a)), kept[-1])[1])
+    rows, scores = shortlist(coded(X), Q, 10)
+    assert (np.sort(X @ Q.T, axis=0)[-10:] == np.sort(scores.T, axis=0)).all()
+    assert all(len(set(row)) == 10 for row in rows.tolist())
+    blocks = -(-len(X) // module._ROWS)
+    assert max(len(query) for query, _, _ in kept) <= len(Q) * blocks * module._CROWD * 10 < 50 * 9000
+
+
 def test_scores_below_zero_are_found_too():
     X = -np.abs(np.random.default_rng(0).normal(size=(20_000, 4))).astype(np.float32)
     Q = np.ones((6, 4), np.float32)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,8 @@ from commonspace.search.exact import top_k
 from commonspace.search.index import tuning as module
 from commonspace.search.index.segment import Origin
 from commonspace.search.index.segment import build as build_segment
-from commonspace.search.index.tuning import BEAMS, PROBES, SHORTLISTS, Trial, tune_index
+from commonspace.search.index.tuning import BEAMS, PROBES, SHORTLISTS, Trial, lengths, tune_index
+from commonspace.search.recall import kth_best
 
 
 def world(n=4000, m=600, dim=24, seed=0):
@@ -74,9 +77,12 @@ def test_of_queries_that_will_be_alone_the_recall_is_what_they_find_alone(segmen
     probes = 1
     alone = [segment.search(q[None], 10, shortlisted=30, probes=probes)[0][0] for q in Q[:100]]
     want = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(alone, true, strict=True)])
-    got = module._recall(segment, Q[:100], true, 10, batch, asked(0.01))
+    got = module._recall(segment, Q[:100], kth_best(Q[:100], segment.vectors, 10), 10, batch, asked(0.01))
     assert got.value == pytest.approx(want, abs=0.003)  # the two products round differently
-    assert module._recall(segment, Q[:100], true, 10, batch, asked(1.0)).value > got.value + 0.02
+    assert (
+        module._recall(segment, Q[:100], kth_best(Q[:100], segment.vectors, 10), 10, batch, asked(1.0)).value
+        > got.value + 0.02
+    )
 
 
 def test_of_many_queries_the_recall_is_what_as_many_find_together(segment, monkeypatch):
@@ -85,11 +91,11 @@ def test_of_many_queries_the_recall_is_what_as_many_find_together(segment, monke
     monkeypatch.setattr(
         type(segment), "search", lambda self, Q, *a, **k: (sizes.append(len(Q)), search(self, Q, *a, **k))[1]
     )
-    true = top_k(Q, segment.vectors, 10)[0]
-    assert module._recall(segment, Q, true, 10, 1500, asked(0.25)).n == len(Q)
-    assert module._recall(segment, Q, true, 10, 400, asked(0.25)).n == len(Q)
+    kth = kth_best(Q, segment.vectors, 10)
+    assert module._recall(segment, Q, kth, 10, 1500, asked(0.25)).n == len(Q)
+    assert module._recall(segment, Q, kth, 10, 400, asked(0.25)).n == len(Q)
     assert sizes == [1500, 400, 400]
-    probes = {t.probe for t in module._trials(segment, Q, true, 10, 0.0, 64)}
+    probes = {t.probe for t in module._trials(segment, Q, kth, 10, 0.0, 64)}
     assert probes == {1.0}  # fewer cells would save so many nothing
 
 
@@ -104,6 +110,35 @@ def test_a_target_out_of_reach_gives_the_best_there_is():
     tuned = tune_index(X, Q, target_recall=0.999, codes=CODES[:1], progress=False)
     assert tuned.chosen.recall == max(t.recall for t in tuned.trials)
     assert tuned.chosen.low < 0.999
+    assert tuned.trials[0] is tuned.chosen
+    assert "nan" not in str(tuned)
+    assert "<- chosen" in str(tuned)
+    json.dumps(tuned.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(("k", "tried"), [(10, [10, 20, 200]), (60, [75, 200, 240]), (200, [200, 400, 800])])
+def test_shortlists_are_tried_up_to_four_times_the_hits(k, tried):
+    found = lengths(SHORTLISTS, k)
+    assert found == sorted({*found, *tried})
+    assert (min(found), max(found)) == (tried[0], tried[-1])
+
+
+def test_more_hits_than_the_usual_shortlists_hold_can_be_tuned():
+    tuned = tune_index(X, Q[:120], k=201, target_recall=0.8, codes=CODES[1:2], progress=False)
+    assert tuned.chosen.shortlist >= 201
+    assert tuned.recall.value > 0.8
+
+
+def test_a_copy_of_what_is_best_is_no_miss(monkeypatch):
+    copies = np.concatenate([X[:100]] * 3)
+
+    def last_copies(segment, queries, k, way, **_):
+        scores = np.round(queries.astype(np.float64) @ segment.vectors.T.astype(np.float64), 9)
+        return np.array([np.lexsort((-np.arange(len(s)), -s))[:k] for s in scores])
+
+    monkeypatch.setattr(module, "_search", last_copies)
+    tuned = tune_index(copies, Q[:90], target_recall=0.9, codes=["scalar"], degree=0, progress=False)
+    assert tuned.recall.value == 1
 
 
 def test_it_is_shown_as_a_table_and_a_plot(tuned, tmp_path):
@@ -116,7 +151,16 @@ def test_it_is_shown_as_a_table_and_a_plot(tuned, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "word"), [({"target_recall": 1.0}, "target_recall"), ({"target_recall": 0}, "target_recall")]
+    ("given", "word"),
+    [
+        ({"target_recall": 1.0}, "target_recall"),
+        ({"target_recall": 0}, "target_recall"),
+        ({"k": 0}, "k must be"),
+        ({"k": 2.5}, "k must be"),
+        ({"batch": 0}, "batch must be"),
+        ({"codes": []}, "codes is empty"),
+        ({"degree": 1}, "degree must be"),
+    ],
 )
 def test_what_cannot_be_is_said(given, word):
     with pytest.raises(BadInput, match=word):

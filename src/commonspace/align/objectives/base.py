@@ -7,7 +7,10 @@ parameters are trained with the heads. Three hooks, all optional for third parti
     before_step(done)     before each step, with the share of training done; what changes as training goes on
     after_step()          after each step of the optimiser; moving averages are moved here
 
-and one flag: `wants_layers`, for objectives that read `Views.layers`.
+and two wishes, for objectives that read more than the rows themselves:
+
+    wants_layers          True for `Views.layers`
+    wants_mixed           a `Mixing` for `Views.mixed`; may change from step to step
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from commonspace.align.mixing import Mixing, mixing_of
 from commonspace.core.errors import BadInput, NotFitted
 from commonspace.core.registry import build
 from commonspace.core.views import Views
@@ -41,6 +45,11 @@ class ObjectiveModule(nn.Module):
     def parts(self) -> Iterable[Any]:
         """Return the objectives that this one is made of, which are told what it is told."""
         return ()
+
+    @property
+    def wants_mixed(self) -> Mixing | None:
+        """What mixtures a part wants of this step's inputs, if any."""
+        return mixing_of(self.parts())
 
     def before_step(self, done: float) -> None:
         """Prepare for a step, when a share of training (0 to 1) is done."""

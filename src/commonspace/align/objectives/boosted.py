@@ -151,4 +151,4 @@ class Boosted(Hinge):
             else:
                 units = normalize(self.anchors.parts[m](views.frozen[m][here]), dim=1)
                 z[m] = torch.zeros_like(rows).index_copy(0, here, units.to(rows.dtype))
-        return replace(views, z=z, layers={})
+        return replace(views, z=z, layers={}, mixed={})

@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
-from commonspace.align.average import Average
 from commonspace.align.objectives.siamlip import SiamLIP
+from commonspace.align.objectives.slow_copy import SlowCopy
 from commonspace.align.recipe import PAPER
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -60,40 +58,17 @@ class BYOLIP(SiamLIP):
     def prepare(self, heads: Mapping[str, nn.Module], dim: int) -> None:
         """Make projectors and predictors, and a copy of heads and projectors to move slowly."""
         super().prepare(heads, dim)
-        # A tuple hides the heads from torch: they are trained with the heads, not as part of this objective.
-        self._online = (PerHead(heads, self.projectors.parts),)
-        self._average = Average(self._online[0], kind="ema", decay=self.decay)
-        self.target: Any = self._average.module.eval()
+        self.slow = SlowCopy(heads, self.projectors.parts, decay=self.decay)
+
+    @property
+    def target(self) -> Any:
+        """The copy."""
+        return self.slow.target
 
     def after_step(self) -> None:
         """Move the copy towards the heads."""
-        self._average.follow(self._online[0], 0.0)
+        self.slow.follow()
 
-    @torch.no_grad()
     def targets(self, views: Views, rows: Tensor, projected: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the slow copy's projections."""
-        found = {}
-        for m in projected:
-            head, projector = self.target.heads[m], self.target.projectors[m]
-            z = normalize(head(views.frozen[m][rows]), dim=1) if m in views.frozen else views.z[m][rows]
-            found[m] = projector(z)
-        return found
-
-
-class PerHead(nn.Module):
-    """Heads and projectors as one module, so that one average follows both."""
-
-    def __init__(self, heads: Mapping[str, nn.Module], projectors: Mapping[str, nn.Module]) -> None:
-        super().__init__()
-        self.names = list(heads)
-        self.parts = nn.ModuleList([*heads.values(), *projectors.values()])
-
-    @property
-    def heads(self) -> dict[str, nn.Module]:
-        """Modality -> head."""
-        return dict(zip(self.names, self.parts, strict=False))
-
-    @property
-    def projectors(self) -> dict[str, nn.Module]:
-        """Modality -> projector."""
-        return dict(zip(self.names, list(self.parts)[len(self.names) :], strict=True))
+        return {m: self.slow.projected(views, m, rows) for m in projected}

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from commonspace.align.objectives.base import ObjectiveModule, zero_of
 from commonspace.core.errors import BadInput
@@ -205,6 +206,16 @@ def each_positive(scores: Tensor, shares: Tensor) -> Iterator[tuple[Tensor, Tens
 def candidates_of(views: Views, b: str, logits: Tensor) -> Tensor:
     """Return logits with -inf where modality b is absent; themselves if it is nowhere."""
     return logits if bool(views.present[b].all()) else logits.masked_fill(~views.present[b], -torch.inf)
+
+
+def frozen_units(views: Views, m: str, *, centred: bool) -> Tensor:
+    """Return (batch, d) unit rows of the encoder outputs of a modality, less the batch's mean if `centred`.
+
+    Where a batch brings no encoder outputs, the rows of the space stand in for them, without gradient.
+    """
+    rows: Tensor = views.frozen[m].to(views.z[m].dtype) if m in views.frozen else views.z[m].detach()
+    own = views.present[m]
+    return normalize(rows - rows[own].mean(0) if centred and bool(own.any()) else rows, dim=1)
 
 
 def some(rows: Tensor, of: Tensor) -> Tensor:

@@ -26,9 +26,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
-from commonspace.align.objectives.contrastive import Contrastive, Direction, positives_of, soft_target_direction, some
+from commonspace.align.objectives.contrastive import (
+    Contrastive,
+    Direction,
+    frozen_units,
+    positives_of,
+    soft_target_direction,
+    some,
+)
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.paper import Paper
@@ -127,11 +133,7 @@ class CWCL(Contrastive):
     def _graded(self, views: Views, a: str, b: str, rows: Tensor, weights: Tensor) -> Tensor:
         """Return (r, batch) weights of the candidates of b, by relevance and by what the encoder of a sees."""
         given = weights / weights.amax(1, keepdim=True) if len(rows) else weights
-        known = views.frozen.get(a, views.z[a]).to(weights.dtype)
-        if self.centred:
-            own = views.present[a]
-            known = known - known[own].mean(0) if bool(own.any()) else known
-        known = normalize(known, dim=1)
+        known = frozen_units(views, a, centred=self.centred)
         cosine = (known[rows] @ known.T).clamp(-1, 1)
         seen = (1 + cosine) / 2 if self.weighting == "linear" else ((cosine - 1) / self.bandwidth).exp()
         seen = seen.pow(self.power).masked_fill(~(views.present[a] & views.present[b]), 0)

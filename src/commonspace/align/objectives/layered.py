@@ -34,7 +34,7 @@ def cut(views: Views, layer: int, size: int) -> Views:
     A modality whose head has no layers is cut to `size` alone.
     """
     rows = {m: views.layers[m][layer] if m in views.layers else z for m, z in views.z.items()}
-    return replace(views, z={m: normalize(z[:, :size], dim=1) for m, z in rows.items()}, layers={})
+    return replace(views, z={m: normalize(z[:, :size], dim=1) for m, z in rows.items()}, layers={}, mixed={})
 
 
 def stacked(views: Views) -> Tensor | None:

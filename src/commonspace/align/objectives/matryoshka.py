@@ -124,7 +124,9 @@ def nested_sizes(sizes: Sequence[int] | None, dim: int) -> tuple[int, ...]:
 
 def prefix(views: Views, size: int) -> Views:
     """Return the batch with every vector cut to its first numbers and normalised."""
-    return replace(views, z={m: normalize(z[:, :size], dim=1) for m, z in views.z.items()}, layers={})
+    z = {m: normalize(z[:, :size], dim=1) for m, z in views.z.items()}
+    mixed = {m: replace(mixture, z=normalize(mixture.z[:, :size], dim=1)) for m, mixture in views.mixed.items()}
+    return replace(views, z=z, layers={}, mixed=mixed)
 
 
 def copies_for(objective: Any, heads: Mapping[str, nn.Module], sizes: Sequence[int]) -> list[Any]:

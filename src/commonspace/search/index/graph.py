@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +34,10 @@ import numpy as np
 import numpy.typing as npt
 
 from commonspace.core import progress as bars
+from commonspace.core.errors import BadInput
+from commonspace.core.protocols import Code
+from commonspace.core.vectors import check_at_least
+from commonspace.core.warning import warn
 from commonspace.search.index.shortlist import Coded
 from commonspace.search.index.workers import by_blocks, each, threads
 
@@ -100,6 +103,18 @@ def usual(n: int) -> int:
     return DEGREE if n >= LEAST and available() else 0
 
 
+def check_degree(degree: Any) -> int:
+    """Return a degree as an int: 0 for no links, or at least 2; otherwise raise `BadInput`."""
+    if check_at_least("degree", degree, 0) == 1:
+        raise BadInput("degree must be 0 for no links, or at least 2: over one link a vector no walk gets far")
+    return int(degree)
+
+
+def possible(degree: int, code: Code) -> int:
+    """Return how many links a vector gets of those that are asked for: none by a code that is not packed."""
+    return degree if code.packing is not None else 0
+
+
 class _Loaded:
     """The compiled walk, if it was worth loading yet."""
 
@@ -119,10 +134,10 @@ class _Loaded:
                     self._module = walking
                 except Exception as e:  # a compiler has many ways to fail, and none of them is worth a search
                     self._failed = True
-                    warnings.warn(
-                        f"the compiled walk cannot be loaded, so links are not used and searches are slower: {e}",
-                        RuntimeWarning,
-                        stacklevel=3,
+                    warn(
+                        f"the compiled walk cannot be loaded, so links are not used and searches are slower: {e}. If "
+                        "Numba has no folder to write to, name one in the environment variable NUMBA_CACHE_DIR; "
+                        "build_index(degree=0) does without links"
                     )
             return self._module
 

@@ -15,7 +15,7 @@ _DEAD = 1 / 3
 LEAST = 2048
 
 
-def to_merge(sizes: Sequence[int], live: Sequence[int], fresh: int) -> list[int] | None:
+def to_merge(sizes: Sequence[int], live: Sequence[int], fresh: int, *, least: int | None = None) -> list[int] | None:
     """Return which segments to merge with the fresh vectors; None if nothing is to be done.
 
     Parameters
@@ -26,12 +26,14 @@ def to_merge(sizes: Sequence[int], live: Sequence[int], fresh: int) -> list[int]
         Those that the version still has.
     fresh : int
         Vectors that are in no segment.
+    least : int, optional
+        Fresh vectors that are worth a segment; `LEAST` by default.
     """
     dead = sum(sizes) - sum(live)
     if sizes and dead > _DEAD * sum(sizes):
         return list(range(len(sizes)))
     empty = [i for i, n in enumerate(live) if n == 0]
-    if fresh < LEAST and not empty:
+    if fresh < (LEAST if least is None else least) and not empty:
         return None
     size, chosen = fresh, empty
     for i in sorted(set(range(len(sizes))) - set(empty), key=lambda i: live[i]):

@@ -37,6 +37,7 @@ _GROUP = 16  # rows that share a maximum
 _BLOCK = 256  # rows that are taken apart at once
 _ROWS = 64  # rows of products are multiples of it
 _QUERIES = 16, 64  # and so are queries: of the first where they are few, else of the second
+_GRAIN = 32_000  # numbers that torch copies without waking threads
 
 
 class Product(Protocol):
@@ -146,14 +147,16 @@ class BFloat16:
 
     def left(self, prepared: Floats) -> Any:
         """Return (q, r) rounded to bfloat16, filled up with zeros so that blocks of queries are multiplied in place."""
-        # By NumPy: torch would wake threads, which then keep a core busy for a while, waiting for more.
         q, r = prepared.shape
         # In torch's memory, which begins where matrix units load fastest: from NumPy's a product takes nearly twice as
-        # long.
+        # long. And in steps too small for torch to share out: its threads would keep a core busy for a while, waiting
+        # for more.
         out = self._torch.empty((_size(q), r), dtype=self._torch.bfloat16)
-        rows = out.view(self._torch.int16).numpy()
-        rows[:q] = _rounded(prepared)
-        rows[q:] = 0
+        rows = prepared if prepared.flags.writeable else np.array(prepared)  # torch warns of a memory map's
+        given, step = self._torch.from_numpy(rows), max(1, _GRAIN // max(1, r))
+        for i in range(0, q, step):
+            out[i : min(i + step, q)] = given[i : i + step]
+        out[q:] = 0
         return out
 
     def right(self, code: Code) -> Callable[[Bytes], Any]:

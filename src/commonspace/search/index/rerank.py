@@ -12,17 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from commonspace.search.index.keys import keyed, unkeyed
-from commonspace.search.index.workers import each, threads
+from commonspace.search.index.workers import each, faiss_alone, threads
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
+#: Numbers of vectors that are worth a thread of their own.
+WORTH = 1 << 20
 _FEW = 1000  # pairs that NumPy multiplies
 _LONG = 500  # rows a query that are not all sorted
-_PAIRS = 25_000  # pairs that one thread takes at once
+_PAIRS = 25_000  # pairs that one thread takes at once, at most
 
 
-def rerank(queries: Floats, vectors: Floats, rows: Ints, k: int) -> tuple[Ints, Floats]:
+def rerank(queries: Floats, vectors: Floats, rows: Ints, k: int, *, alone: bool = False) -> tuple[Ints, Floats]:
     """Return the k best of each query's rows, best first; equal scores in the order of the rows.
 
     Parameters
@@ -35,6 +37,8 @@ def rerank(queries: Floats, vectors: Floats, rows: Ints, k: int) -> tuple[Ints, 
         The shortlist; -1 where there is none.
     k : int
         At least 1.
+    alone : bool
+        Whether to stay in the thread that asks, which is one of several that work.
 
     Returns
     -------
@@ -51,9 +55,12 @@ def rerank(queries: Floats, vectors: Floats, rows: Ints, k: int) -> tuple[Ints, 
     def work(at: slice) -> None:
         best[at], scores[at] = _first(_exact(queries[at], vectors, rows[at]), rows[at], k)
 
-    size = max(1, _PAIRS // max(1, c))
+    workers = 1 if alone else threads()
+    pairs = min(_PAIRS, max(WORTH // max(1, queries.shape[1]), -(-q * c // workers)))
+    size = max(1, pairs // max(1, c))
     slices = [slice(i, i + size) for i in range(0, q, size)]
-    each(work, slices, threads() if len(slices) > 1 else 1)
+    with faiss_alone():
+        each(work, slices, workers if len(slices) > 1 else 1)
     return best, scores
 
 
@@ -81,7 +88,7 @@ def _exact(queries: Floats, vectors: Floats, rows: Ints) -> Floats:
 def _first(scores: Floats, rows: Ints, k: int) -> tuple[Ints, Floats]:
     """Return the k best of each query, best first; equal scores in the order of the rows."""
     keys = keyed(scores, rows)
-    if keys.shape[1] > _LONG:
+    if keys.shape[1] > max(_LONG, k):
         keys = np.partition(keys, k - 1, axis=1)[:, :k]
     keys.sort(axis=1)
     return unkeyed(keys[:, :k])

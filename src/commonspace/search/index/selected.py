@@ -10,17 +10,14 @@ always is that of comparing everything in full.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
 from commonspace.search.index.keys import keyed, unkeyed
 from commonspace.search.index.products import Product, product
-from commonspace.search.index.rerank import rerank
+from commonspace.search.index.rerank import WORTH, rerank
 from commonspace.search.index.workers import each, threads
 from commonspace.search.planner import FEW
 
@@ -33,7 +30,6 @@ _TILES = 8  # tiles copied together at once
 _QUERIES = 1024  # queries multiplied at once
 _SORTED = 1 << 16  # scores that are sorted at once: 256 kB of keys
 _MORE = 16  # candidates beyond the hits wanted
-_NUMBERS = 1 << 20  # numbers of vectors that are worth a thread of their own
 _LENGTH = 1.001  # of unit rows, rounding allowed for
 
 
@@ -68,10 +64,9 @@ def search(
     if q <= FEW or q * m <= _PAIRS or m <= 2 * c:
         return _directly(queries, vectors, places, k)
     way = product()
-    rows, lowest = _candidates(way, queries, vectors, places, c)
-    found, scores = rerank(queries, vectors, rows, k)
+    found, scores, lowest = _best(way, queries, vectors, places, k, c)
     lost = way.rounding + vectors.shape[1] * 2.0**-23  # additions are made in float32
-    lengths = _LENGTH * np.linalg.norm(queries, axis=1)
+    lengths = _LENGTH * np.sqrt(np.einsum("ij,ij->i", queries, queries))
     if len(unsure := np.flatnonzero(scores[:, -1] <= lowest + lost * lengths)):
         found[unsure], scores[unsure] = search(queries[unsure], vectors, places, k, candidates=4 * c)
     return found, scores
@@ -80,59 +75,50 @@ def search(
 def _directly(queries: Floats, vectors: Floats, places: Ints, k: int) -> tuple[Ints, Floats]:
     """Compare every selected vector with every query, in as many parts as there are threads if it is worth them."""
     q, m = len(queries), len(places)
-    if q * m * vectors.shape[1] <= _NUMBERS:
-        with _alone():
-            return rerank(queries, vectors, np.tile(places, (q, 1)), k)
     parts = threads()
+    if parts == 1 or q * m * vectors.shape[1] <= parts * WORTH:
+        return rerank(queries, vectors, np.tile(places, (q, 1)), k)
     rows = np.full((parts, -(-m // parts)), -1, np.int64)
     rows.reshape(-1)[:m] = places
     found, scores = rerank(np.repeat(queries, parts, axis=0), vectors, np.tile(rows, (q, 1)), k)
     return unkeyed(np.sort(keyed(scores, found).reshape(q, -1), axis=1)[:, :k])
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Let FAISS work without waking threads of its own, which would keep a core busy waiting for more."""
-    before = faiss.omp_get_max_threads()
-    if before == 1:
-        yield
-        return
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
-
-
-def _candidates(way: Product, queries: Floats, vectors: Floats, places: Ints, c: int) -> tuple[Ints, Floats]:
-    """Return the c best places of each query by the product, in no order, and the lowest score among them."""
-    left, m = way.left(queries), len(places)
+def _best(way: Product, queries: Floats, vectors: Floats, places: Ints, k: int, c: int) -> tuple[Ints, Floats, Floats]:
+    """Return places and scores of the k best among the c best by the product, and the lowest product among these."""
+    left, m, q = way.left(queries), len(places), len(queries)
     tiles = np.array_split(places, max(way.workers, -(-m // _TILE)))
-    step = min(-(-len(queries) // way.workers), _QUERIES)
-    slices = [slice(i, min(i + step, len(queries))) for i in range(0, len(queries), step)]
+    step = min(-(-q // way.workers), _QUERIES)
+    slices = [slice(i, min(i + step, q)) for i in range(0, q, step)]
     best: list[list[tuple[Ints, Floats]]] = [[] for _ in slices]
+    found, scores, lowest = np.empty((q, k), np.int64), np.empty((q, k), np.float32), np.empty(q, np.float32)
     for first in range(0, len(tiles), _TILES):
         group = tiles[first : first + _TILES]
         made = each(lambda tile: way.left(vectors[tile]), group, way.workers)
 
-        def multiply(i: int, group: Any = group, made: Any = made) -> None:
+        def multiply(i: int, group: Any = group, made: Any = made, last: bool = first + _TILES >= len(tiles)) -> None:
             at = slices[i]
             for tile, right in zip(group, made, strict=True):
-                scores = way.scores(left[at], right, slice(0, len(tile)))[: at.stop - at.start, : len(tile)]
+                products = way.scores(left[at], right, slice(0, len(tile)))[: at.stop - at.start, : len(tile)]
                 few = max(1, _SORTED // len(tile))
-                parts = [_highest(way, scores[j : j + few], c) for j in range(0, len(scores), few)]
-                column, score = (np.concatenate(part) for part in zip(*parts, strict=True))
-                best[i].append((tile[column], score))
+                parts = [_highest(way, products[j : j + few], c) for j in range(0, len(products), few)]
+                column, high = (np.concatenate(part) for part in zip(*parts, strict=True))
+                best[i].append((tile[column], high))
+            if last:
+                rows, lowest[at] = _join(best[i], c)
+                found[at], scores[at] = rerank(queries[at], vectors, rows, k, alone=True)
 
         each(multiply, range(len(slices)), way.workers)
-    rows, lowest = np.empty((len(queries), c), np.int64), np.empty(len(queries), np.float32)
-    for at, parts in zip(slices, best, strict=True):
-        place, score = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-        if score.shape[1] > c:
-            chosen = np.argpartition(score, -c, axis=1)[:, -c:]
-            place, score = np.take_along_axis(place, chosen, 1), np.take_along_axis(score, chosen, 1)
-        rows[at], lowest[at] = place, score.min(axis=1)
-    return rows, lowest
+    return found, scores, lowest
+
+
+def _join(parts: list[tuple[Ints, Floats]], c: int) -> tuple[Ints, Floats]:
+    """Return the c best places of each query among those of several tiles, in no order, and the lowest's score."""
+    place, score = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+    if score.shape[1] > c:
+        chosen = np.argpartition(score, -c, axis=1)[:, -c:]
+        place, score = np.take_along_axis(place, chosen, 1), np.take_along_axis(score, chosen, 1)
+    return place, score.min(axis=1)
 
 
 def _highest(way: Product, scores: npt.NDArray[Any], c: int) -> tuple[Ints, Floats]:

@@ -38,6 +38,8 @@ _TILE = 1024  # rows that are asked or not asked together
 _BATCH = 8192  # queries whose tiles and hits are kept at once
 _LONG = 50_000  # rows that are worth a thread of their own: 0.5 ms
 _GROUPS = 64  # most rows of the sample that share one maximum
+_CROWD = 8  # times the hits wanted of a query, beyond which only the best of a block are kept
+_STEP = 2.0**-7  # between numbers of bfloat16, relative
 _SURE = 1.0  # standard deviations of the sample's error by which a floor is set lower
 
 
@@ -153,7 +155,10 @@ def _together(
         if len(ask) == 0:
             break
         floors = _floors(coded, way, prepared[ask], c * more, keep)
-        query, row, score = _collect(coded, way, prepared[ask], floors, None if asked is None else asked[:, ask], keep)
+        if more > 1:  # rows that are all the same may all have the score that was to be exceeded
+            floors -= _STEP * np.abs(floors)
+        looked = None if asked is None else asked[:, ask]
+        query, row, score = _collect(coded, way, prepared[ask], floors, looked, keep, None if apart else c)
         if own is not None:
             inside = own[ask[query], np.searchsorted(cells.starts, row, side="right") - 1]
             query, row, score = query[inside], row[inside], score[inside]
@@ -308,9 +313,18 @@ def _kept(rows: slice, queries: Ints | None, keep: Mask | None) -> Iterator[_Tas
 
 
 def _collect(
-    coded: Coded, way: Product, prepared: Floats, floors: Floats, asked: Mask | None, keep: Mask | None
+    coded: Coded,
+    way: Product,
+    prepared: Floats,
+    floors: Floats,
+    asked: Mask | None,
+    keep: Mask | None,
+    most: int | None,
 ) -> tuple[Ints, Ints, Floats]:
-    """Return what exceeds the floors: query, row and score of each hit, in no order."""
+    """Return what exceeds the floors: query, row and score of each hit, in no order.
+
+    Where very many do, as of rows that are all the same, no more than the `most` best of a query in one block are kept.
+    """
     left, limits, expand = way.left(prepared), way.limits(floors), way.right(coded.code)
 
     def multiply(task: _Task) -> list[tuple[Ints, Ints, Floats]]:
@@ -321,11 +335,13 @@ def _collect(
         for at in _slices(n, _ROWS // len(right) * _QUERIES):
             ask: Any = at if task.queries is None else task.queries[at]
             row, query, value = way.above(way.scores(right, left, ask), len(codes), limits[ask])
+            if keep is not None and isinstance(rows, slice):
+                there = keep[rows.start + row]
+                query, row, value = query[there], row[there], value[there]
+            if most is not None and len(query) > _CROWD * most * (at.stop - at.start):
+                query, row, value = _thinned(query, row, value, at.stop - at.start, most)
             query = query + at.start if task.queries is None else ask[query]
             row = rows.start + row if isinstance(rows, slice) else rows[row]
-            if keep is not None and isinstance(rows, slice):
-                there = keep[row]
-                query, row, value = query[there], row[there], value[there]
             hits.append((query, row, value))
         return hits
 
@@ -335,6 +351,13 @@ def _collect(
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     query, row, score = (np.concatenate(part) for part in zip(*found, strict=True))
     return query, row, score
+
+
+def _thinned(query: Ints, row: Ints, score: Floats, q: int, c: int) -> tuple[Ints, Ints, Floats]:
+    """Return the c best hits of each query, or all of one that has fewer."""
+    rows, scores, _ = _best(query, row, score, q, c)
+    there = rows >= 0
+    return np.nonzero(there)[0], rows[there], scores[there]
 
 
 def _best(query: Ints, row: Ints, score: Floats, q: int, c: int) -> tuple[Ints, Floats, Ints]:

@@ -1,6 +1,6 @@
 """Tuning: which code, how many cells and how long a shortlist reach a wanted recall at the least cost.
 
-    recall(q) = |found(q) and true(q)| / k            true(q) by exact search
+    recall(q) = share of the k best that is found, by exact search; see `search.recall`
 
 Three disjoint parts of the queries: a code learns from the first; on the second every setting is measured, and the
 fastest is taken whose recall reaches the target with the lower end of its 95 % interval; on the third, which had no say
@@ -25,6 +25,7 @@ from commonspace.core import progress as bars
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build, check_restorable, name_of
+from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.index import graph as graphs
@@ -33,6 +34,7 @@ from commonspace.search.index.graph import Graph
 from commonspace.search.index.segment import Origin, Segment, sample
 from commonspace.search.index.shortlist import Coded
 from commonspace.search.planner import FEW, SPARED, Settings
+from commonspace.search.recall import among_best, kth_best, recall
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -61,10 +63,12 @@ class Trial:
     beam : int
         Vectors kept and re-ranked by a walk over the graph, of which this is a trial; 0 for a scan. Then `probe` and
         `shortlist` are what a scan by the same code needs, for searches in which it is cheaper.
+    degree : int
+        Links of a vector in that graph; 0 for a scan.
     recall, low, high : float
         Mean recall on the queries that choose, with its 95 % interval.
     ms : float
-        Milliseconds a query; NaN for settings that were not timed because they miss the target.
+        Milliseconds a query; NaN for settings that were not timed because they miss the target and were not chosen.
     """
 
     code: dict[str, Any]
@@ -76,6 +80,7 @@ class Trial:
     high: float
     ms: float = float("nan")
     beam: int = 0
+    degree: int = 0
 
     @property
     def name(self) -> str:
@@ -231,15 +236,18 @@ def tune_index(
     Raises
     ------
     BadInput
-        Too few queries, a target out of range, a memory that no code fits into, or a code that is not registered.
+        Too few queries, a target out of range, no hits or queries at once, a memory that no code fits into, no code, or
+        one that is not registered.
     """
-    if not 0 < target_recall < 1:
-        raise BadInput(f"target_recall must lie between 0 and 1, both excluded, not {target_recall!r}")
+    target_recall = check_share("target_recall", target_recall)
     if len(queries) < 60:
         raise BadInput(
             f"tuning needs at least 60 queries, a third of them to judge what was chosen, not {len(queries)}"
         )
+    k, batch = check_positive("k", k), check_positive("batch", batch)
     specs = default_codes(vectors.shape[1], memory) if codes is None else list(codes)
+    if codes is not None and not specs:
+        raise BadInput("codes is empty: name at least one code to try, or leave it out")
     for spec in specs:
         check_restorable("Code", build("Code", spec))
     rng = np.random.default_rng(random_state)
@@ -247,9 +255,9 @@ def tune_index(
     choose, judge = choose[:1000], judge[:2000]
     order, cells = arrange(vectors, leaves=leaves, random_state=random_state, progress=progress)
     vectors = np.ascontiguousarray(vectors[order])
-    true = {name: top_k(part, vectors, k)[0] for name, part in (("choose", choose), ("judge", judge))}
+    kth = kth_best(choose, vectors, k)
     exact_ms = _milliseconds(lambda Q: top_k(Q, vectors, k, max_length=1.001), _filled(choose, batch), batch)
-    degree = graphs.usual(len(vectors)) if degree is None else degree
+    degree = graphs.usual(len(vectors)) if degree is None else graphs.check_degree(degree)
     links: Graph | None = None
     if degree and (memory is None or 4 * degree < memory):
         finder: Code = build("Code", default_code(vectors.shape[1])).fit(vectors, learn)
@@ -263,15 +271,18 @@ def tune_index(
                 segment = _coded(code, vectors, cells)
                 if memory is None or code.bytes_per_vector + 4 * degree <= memory:
                     segment.graph = links if code.packing is not None else None
-                trials += [(t, segment) for t in _trials(segment, choose, true["choose"], k, target_recall, batch)]
+                trials += [(t, segment) for t in _trials(segment, choose, kth, k, target_recall, batch)]
             bar.advance(note=name_of(code))
     if not trials:
         raise BadInput(f"no code takes at most {memory:g} bytes a vector; the smallest are those of few dimensions")
     good = [(t, s) for t, s in trials if t.low >= target_recall]
     chosen, segment = min(good, key=lambda ts: ts[0].ms) if good else max(trials, key=lambda ts: ts[0].recall)
-    recall = _recall(segment, judge, true["judge"], k, batch, chosen)
+    if not good:
+        timed = _timed(segment, chosen, choose, k, batch)
+        trials, chosen = [(timed if t is chosen else t, s) for t, s in trials], timed
+    judged = _recall(segment, judge, kth_best(judge, vectors, k), k, batch, chosen)
     ranked = sorted((t for t, _ in trials), key=lambda t: (not np.isfinite(t.ms), t.ms, -t.recall))
-    return Tuned(chosen, recall, exact_ms, target_recall, k, batch, ranked)
+    return Tuned(chosen, judged, exact_ms, target_recall, k, batch, ranked)
 
 
 def _coded(code: Code, vectors: Floats, cells: Any) -> Segment:
@@ -285,24 +296,29 @@ def _coded(code: Code, vectors: Floats, cells: Any) -> Segment:
     )
 
 
-def _trials(segment: Segment, queries: Floats, true: Ints, k: int, target: float, batch: int) -> list[Trial]:
+def _trials(segment: Segment, queries: Floats, kth: Floats, k: int, target: float, batch: int) -> list[Trial]:
     """Return, for each share of cells and for walks, the least work that reaches the target, timed; or the most."""
     code, cells = segment.coded.code, len(segment.coded.cells)
     spec = {"name": name_of(code), **{a: v for a, v in code.get_params().items() if v is not None}}
-    lists = [c for c in SHORTLISTS if c >= k]
     found: list[Trial] = []
     for probe in PROBES:
         if probe < 1 and (cells < 10 or (not _alone(segment, batch) and (1 - probe) * batch < SPARED)):
             continue  # all cells would be looked at
         if found and found[-1].low < target:
             break  # fewer cells find no more
-        ways = [Trial(spec, code.bytes_per_vector, probe, c, 0, 0, 0) for c in lists]
-        found.append(_least(segment, queries, true, k, target, batch, ways))
+        ways = [Trial(spec, code.bytes_per_vector, probe, c, 0, 0, 0) for c in lengths(SHORTLISTS, k)]
+        found.append(_least(segment, queries, kth, k, target, batch, ways))
     if segment.graph is not None:
-        bytes_, c = code.bytes_per_vector + 4 * segment.graph.links.shape[1], found[0].shortlist
-        ways = [Trial(spec, bytes_, 1.0, c, 0, 0, 0, beam=b) for b in BEAMS if b >= k]
-        found.append(_least(segment, queries, true, k, target, batch, ways))
+        degree, c = segment.graph.links.shape[1], found[0].shortlist
+        size = code.bytes_per_vector + 4 * degree
+        ways = [Trial(spec, size, 1.0, c, 0, 0, 0, beam=b, degree=degree) for b in lengths(BEAMS, k)]
+        found.append(_least(segment, queries, kth, k, target, batch, ways))
     return found
+
+
+def lengths(usual: Sequence[int], k: int) -> list[int]:
+    """Return the lengths worth trying for k hits: the usual ones from k on, and k, 2 k and 4 k where these end."""
+    return [n for n in usual if n >= k] + [n for n in (k, 2 * k, 4 * k) if n > usual[-1]]
 
 
 def _alone(segment: Segment, batch: int) -> bool:
@@ -316,16 +332,20 @@ def _filled(queries: Floats, least: int) -> Floats:
 
 
 def _least(
-    segment: Segment, queries: Floats, true: Ints, k: int, target: float, batch: int, ways: Sequence[Trial]
+    segment: Segment, queries: Floats, kth: Floats, k: int, target: float, batch: int, ways: Sequence[Trial]
 ) -> Trial:
     """Return the first way that reaches the target, timed; or the last."""
     for way in ways:
-        r = _recall(segment, queries, true, k, batch, way)
+        r = _recall(segment, queries, kth, k, batch, way)
         trial = replace(way, recall=r.value, low=r.low, high=r.high)
         if r.low >= target:
-            ms = _milliseconds(lambda Q: _search(segment, Q, k, way), _filled(queries, batch), batch)  # noqa: B023
-            return replace(trial, ms=ms)
+            return _timed(segment, trial, queries, k, batch)
     return trial
+
+
+def _timed(segment: Segment, trial: Trial, queries: Floats, k: int, batch: int) -> Trial:
+    """Return a trial with the milliseconds that a query takes."""
+    return replace(trial, ms=_milliseconds(lambda Q: _search(segment, Q, k, trial), _filled(queries, batch), batch))
 
 
 def _search(segment: Segment, queries: Floats, k: int, way: Trial, *, apart: bool = False) -> Ints:
@@ -337,7 +357,7 @@ def _search(segment: Segment, queries: Floats, k: int, way: Trial, *, apart: boo
     return segment.search(queries, k, shortlisted=way.shortlist, probes=probed, apart=apart)[0]
 
 
-def _recall(segment: Segment, queries: Floats, true: Ints, k: int, batch: int, way: Trial) -> Estimate:
+def _recall(segment: Segment, queries: Floats, kth: Floats, k: int, batch: int, way: Trial) -> Estimate:
     """Return the recall of queries asked as many at once as they will be: together they find more than alone."""
     if way.beam or way.probe == 1 or _alone(segment, batch):
         found = _search(segment, queries, k, way, apart=True)
@@ -345,7 +365,7 @@ def _recall(segment: Segment, queries: Floats, true: Ints, k: int, batch: int, w
         asked = _filled(queries, -(-len(queries) // batch) * batch)
         parts = [_search(segment, asked[i : i + batch], k, way) for i in range(0, len(asked), batch)]
         found = np.concatenate(parts)[: len(queries)]
-    share = (found[:, :, None] == true[:, None, :]).any(axis=2).sum(axis=1) / true.shape[1]
+    share = recall(among_best(found, queries, segment.vectors, kth), min(k, len(segment)))
     return estimate(share, metric=f"recall@{k}", random_state=0)
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -36,7 +36,10 @@ def threads() -> int:
 
 
 def each(work: Callable[[T], R], over: Iterable[T], workers: int) -> list[R]:
-    """Return what the work makes of each, in order; every thread takes the next one when it is done with its last."""
+    """Return what the work makes of each, in order; every thread takes the next one when it is done with its last.
+
+    After an error or an interrupt nothing more is begun, and what is being done is waited for.
+    """
     todo = list(over)
     if workers < 2 or not todo:  # even a single one goes to a thread: here torch would split it and keep a core waiting
         return [work(one) for one in todo]
@@ -49,10 +52,26 @@ def each(work: Callable[[T], R], over: Iterable[T], workers: int) -> list[R]:
                 i = next(numbers, None)
             if i is None:
                 return
-            done[i] = work(todo[i])
+            try:
+                done[i] = work(todo[i])
+            except BaseException:
+                stop()
+                raise
+
+    def stop() -> None:
+        with lock:
+            for _ in numbers:
+                pass
 
     pool = _pool(workers, _torch() is not None)
-    for future in [pool.submit(run) for _ in range(min(workers, len(todo)))]:
+    running = [pool.submit(run) for _ in range(min(workers, len(todo)))]
+    try:
+        wait(running)
+    except BaseException:
+        stop()
+        wait(running)
+        raise
+    for future in running:
         future.result()
     return cast(list[R], done)
 
@@ -67,6 +86,17 @@ def by_blocks(work: Callable[[Floats], Floats], rows: Floats) -> Floats:
     with _blas_alone():
         made = each(work, blocks, threads() if len(blocks) > 1 else 1)
     return made[0] if len(made) == 1 else np.concatenate(made)
+
+
+@contextmanager
+def faiss_alone() -> Iterator[None]:
+    """Let FAISS work in the thread that asks: its own threads keep a core busy for a while, waiting for more."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 @contextmanager
