@@ -154,8 +154,7 @@ def fit_heads(
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
         fits clearly best, where there is one; or show each as often as it is likely right. Training takes as many steps
         as with all pairs; validation stays as it is. ``{"remedy": "drop", "looks": 2}`` judges a second time (see
-        `second_look`). "keep" does nothing; so does None, unless the objective is "auto" and many pairs are surely
-        wrong.
+        `second_look`). "keep" does nothing; so does None, unless the objective is "auto" and many are surely wrong.
     dim : int
         Dimension of the space (of each member's).
     members : int
@@ -237,7 +236,7 @@ def fit_heads(
     report = compare_baselines(training, held, heads, systems=baselines, random_state=seed) if held else None
     params = {
         "dim": dim, "members": members, "chunk_size": chunk_size, "sampler": _plain(sampler), "precision": precision,
-        "noisy_pairs": remedy, "chosen": choice and choice.reason,
+        "noisy_pairs": _plain(remedy), "chosen": choice and choice.reason,
         **{f.name: _plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)},
         "sizes": list(sizes) if len(sizes) > members else [members * dim],
         "n_train": len(training), "n_valid": len(held) if held else 0,

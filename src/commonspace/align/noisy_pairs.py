@@ -42,7 +42,6 @@ from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, unit
 from commonspace.measure.estimates import Estimate, bootstrap
 
-FOLDS = 5
 LEAST = 50  # pairs below which nothing can be said
 SURE = 0.5  # a pair is kept above it; a suggestion is taken above it
 
@@ -264,9 +263,9 @@ def wrong_share(data: PairData, *, most: int = BLOCK, rng: np.random.Generator) 
     for a, b in asked:
         rows = rng.permutation(np.flatnonzero(data.present[a] & data.present[b]))[:most]
         if len(rows) >= LEAST:
-            parts = np.array_split(rng.permutation(len(rows)), FOLDS)
-            judge = partial(_a_map, data.X[a][rows, 0], data.X[b][rows, 0])
-            _, _, tail = judged_once(data.groups[rows], parts, judge)
+            learned = partial(_a_map, data.X[a][rows, 0], data.X[b][rows, 0])
+            parts = np.array_split(rng.permutation(len(rows)), 5)
+            _, _, tail = judged_once(data.groups[rows], parts, learned)
             tails.append(tail / (1 - TAIL))
     if not tails:
         return None

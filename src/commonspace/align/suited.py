@@ -32,6 +32,11 @@ CALLS: dict[str, str] = {
     "fit_two_tier": "two sides",
     "rank_encoders": "pairs",
     "curate": "label",
+    "clean_labels": "label",
+    "filter_texts": "texts",
+    "find_triggers": "pairs",
+    "refine": "pairs",
+    "choose_bridge": "pairs",
     "relevance.by_text": "label",
     "relevance.by_sets": "tags",
 }
@@ -166,6 +171,9 @@ class _Has:
             return enough, f"{self.pairs:,} pairs" + ("" if enough else f", and at least {LEAST} are needed")
         if need == "two sides":
             return len(self.sides) == 2, f"{len(self.sides)} sides: {', '.join(self.sides)}"
+        if need == "texts":
+            texts = [side for side in self.sides if self.kind(side) == "text"]
+            return bool(texts), f"texts: {', '.join(texts) or 'no side holds any'}"
         source = getattr(roles, need)
         return source is not None, f"{need}: {source}" if source is not None else f"needs a column of {need}"
 
