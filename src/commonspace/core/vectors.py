@@ -106,13 +106,8 @@ def distinct_rows(X: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def check_positive(name: str, value: Any) -> int:
     """Return `value` as an int of at least 1, or raise `BadInput` naming it."""
-    return check_at_least(name, value, 1)
-
-
-def check_at_least(name: str, value: Any, least: int) -> int:
-    """Return `value` as an int of at least `least`, or raise `BadInput` naming it."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise BadInput(f"{name} must be a whole number of at least {least}, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise BadInput(f"{name} must be a whole number of at least 1, not {value!r}")
     return int(value)
 
 

@@ -36,7 +36,6 @@ import numpy.typing as npt
 from commonspace.core import progress as bars
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Code
-from commonspace.core.vectors import check_at_least
 from commonspace.core.warning import warn
 from commonspace.search.index.shortlist import Coded
 from commonspace.search.index.workers import by_blocks, each, threads
@@ -104,9 +103,9 @@ def usual(n: int) -> int:
 
 
 def check_degree(degree: Any) -> int:
-    """Return a degree as an int: 0 for no links, or at least 2; otherwise raise `BadInput`."""
-    if check_at_least("degree", degree, 0) == 1:
-        raise BadInput("degree must be 0 for no links, or at least 2: over one link a vector no walk gets far")
+    """Return a degree as an int: 0 for no links, or at least 2, because over one link a row no walk gets far."""
+    if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 0 or degree == 1:
+        raise BadInput(f"degree must be 0 for no links, or a whole number of at least 2, not {degree!r}")
     return int(degree)
 
 
