@@ -3,9 +3,9 @@
 The icons, names and sizes of `noisy_pairs`, on splits that neither that claim nor any choice has seen. Systems: what
 the first look leaves, with InfoNCE; what two looks leave, with the softened triplet loss (`tal`); clean pairs with
 either objective. All take as many steps. On splits 0 to 3 this combination was chosen among: InfoNCE at a fixed
-temperature in place of `tal`; lower and higher bars to be kept; no neighbours among the judges; both sides of dropped
-pairs as items of their own; and partners for them: the best, drawn by softmax, or matched one to one by optimal
-transport. All of these kept less.
+temperature in place of `tal`; reweighting; lower and higher bars to be kept; no neighbours among the judges; both sides
+of dropped pairs as items of their own; and partners for them: the best, drawn by softmax, or matched one to one by
+optimal transport. The last two kinds kept less; reweighting, other bars and fewer judges were as good on some splits.
 """
 
 from __future__ import annotations
