@@ -301,5 +301,5 @@ def _filter(where: Any) -> str | None:
     """Return a filter; None for none, however a data frame spells that."""
     where = none_for_nan(where)
     if where is not None and not isinstance(where, str):
-        raise BadInput(f"where must be an SQL expression, or None for no filter, not {where!r}")
+        raise BadInput(f"where must be an SQL expression in a string, or None for no filter, not {where!r}")
     return where

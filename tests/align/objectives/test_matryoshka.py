@@ -60,11 +60,11 @@ def test_one_size_is_the_objective_itself() -> None:
 def test_it_composes_with_every_objective(name: str) -> None:
     views = random_views(9, dim=6, modalities=("a", "b"), share=0.9)
     views.frozen = {m: v.clone() for m, v in views.z.items()}
-    loss = nested(objective=[name, {"name": "infonce", "temperature": 0.2}], sizes=[2, 3])
+    loss = nested(objective=[name, {"name": "infonce", "temperature": 0.2}], sizes=[3, 4])
     found = gradient(loss, views)
     loss.after_step()
     assert all(torch.isfinite(g).all() and g.abs().sum() > 0 for g in found.values())
-    assert "accuracy@2" in loss.diagnostics
+    assert "accuracy@3" in loss.diagnostics
     assert "accuracy" in loss.diagnostics
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -25,6 +25,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _BLOCK = 512  # rows that one thread takes at once
+_WAKE = 0.1  # seconds after which an interrupt is seen at the latest
 _lock = threading.Lock()
 _inside = 0  # searches that want NumPy's BLAS alone now
 _before: list[int] = []  # its numbers of threads before the first of them
@@ -64,9 +65,11 @@ def each(work: Callable[[T], R], over: Iterable[T], workers: int) -> list[R]:
                 pass
 
     pool = _pool(workers, _torch() is not None)
-    running = [pool.submit(run) for _ in range(min(workers, len(todo)))]
+    running: list[Future[None]] = []
     try:
-        wait(running)
+        running += (pool.submit(run) for _ in range(min(workers, len(todo))))
+        while wait(running, timeout=_WAKE).not_done:  # a signal that another thread gets does not end a wait
+            pass
     except BaseException:
         stop()
         wait(running)
