@@ -37,6 +37,12 @@ def test_every_objective_sampler_and_encoder_is_answered_for():
     assert {(e.protocol, e.name) for p in ("Encoder", "Objective", "Sampler") for e in entries(p)} <= names
 
 
+def test_every_reason_is_in_words():
+    reasons = [m.why for m in suited(PAIRS).methods]
+    assert all(why == why.strip() and "<" not in why and not why.endswith(("uses", ":", ",")) for why in reasons)
+    assert by_name(suited(PAIRS))["open-clip"].why == "reads texts or images: q, a"
+
+
 def test_labels_grades_and_wrong_items_open_what_reads_them():
     found = suited(
         {**PAIRS, "kind": ["x", "y"] * 30, "score": [1, 2, 3] * 20, "wrong": [f"no {i} no" for i in range(N)]}

@@ -179,7 +179,10 @@ class _Has:
 
 
 def _encoder(entry: Any, has: _Has) -> Suits:
-    kind = getattr(entry.cls, "kind", "item")
+    kind = getattr(entry.cls, "kind", None)
+    if not isinstance(kind, str):  # one that reads texts or images, as it is told
+        sides = [side for side in has.sides if has.kind(side) in ("text", "image")]
+        return Suits("Encoder", entry.name, bool(sides), "reads texts or images: " + (", ".join(sides) or "no side is"))
     sides = [side for side in has.sides if has.kind(side) == kind]
     return Suits("Encoder", entry.name, bool(sides), f"reads {kind}s: " + (", ".join(sides) or "no side holds any"))
 
@@ -202,7 +205,7 @@ def _objective(reads: Reads, has: _Has) -> Suits:
         uses.append(f"all sides together{alone}")
     if reads.head != "any":
         uses.append("a head of several layers (head='residual')")
-    return Suits("Objective", reads.name, True, "uses " + ", ".join(uses))
+    return Suits("Objective", reads.name, True, "uses " + (", ".join(uses) or "the items as they are"))
 
 
 def _sampler(name: str, data: tuple[str, ...], has: _Has) -> Suits:
