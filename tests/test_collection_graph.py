@@ -76,6 +76,15 @@ def test_enough_vectors_are_linked_and_walked_with_filters_after_deletes_and_bes
     assert "vectors kept while walking" in text
 
 
+def test_so_many_vectors_that_the_usual_beam_misses_some_are_scanned_until_walks_are_tuned(c, monkeypatch):
+    add(c, range(1500), 1)
+    c.build_index("image", code="scalar", progress=False)
+    assert agree(c)[1] == ["graph"]
+    monkeypatch.setattr(graph, "UNTUNED", 1400)
+    share, ways = agree(c)
+    assert (share > 0.98, "graph" in ways) == (True, False)
+
+
 def test_few_vectors_are_linked_only_if_asked_for(c):
     add(c, range(300), 1)
     c.build_index("image", code="scalar", progress=False)

@@ -80,15 +80,20 @@ class Indexing(Opened):
         fresh = Gallery(column.modality, rows, matrix, why=why, plans=plans)
         if not parts:
             return fresh
+        from commonspace.search.index import graph
         from commonspace.search.index.indexed import Indexed
 
-        return Indexed(column.modality, parts, fresh, self._settings(column), plans)
+        settings = self._settings(column)
+        if settings is None:
+            many = max(len(part.segment) for part in parts) > graph.UNTUNED
+            settings = Settings(beam=0) if many else Settings()
+        return Indexed(column.modality, parts, fresh, settings, plans)
 
-    def _settings(self, column: VectorColumn) -> Settings:
-        """Return what tuning has chosen, or settings that miss next to nothing."""
+    def _settings(self, column: VectorColumn) -> Settings | None:
+        """Return what tuning has chosen, if it has."""
         tuned = self._tuned(column)
         if tuned is None:
-            return Settings()
+            return None
         return Settings(shortlist=tuned["shortlist"], probe=tuned["probe"], beam=tuned.get("beam", 0))
 
     def _tuned(self, column: VectorColumn) -> dict[str, Any] | None:

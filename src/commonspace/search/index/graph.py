@@ -48,6 +48,7 @@ Find = Callable[[Floats, int, int, int | None], Ints]  # queries, k, shortlist, 
 
 DEGREE = 64  # links of a row, at most; half of them to its neighbours, half from queries
 LEAST = 10_000  # rows below which a scan is as fast
+UNTUNED = 300_000  # rows beyond which the usual beam misses too much, so that walks are taken only as tuned
 _NEAR = 96  # nearest rows among which links are chosen
 _MORE = 64  # rows beyond these whose true distance is looked at
 _ASKED = 10_000  # typical queries from which links are learned
