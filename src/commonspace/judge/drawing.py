@@ -112,7 +112,7 @@ def figures(picture: Picture, note: str = "") -> Sheet:
     """Return the data of a picture as a table, thinned out where it is long."""
     if isinstance(picture, Bars):
         between = [f"{_said(a)} to {_said(b)}" for a, b in zip(picture.low, picture.high, strict=True)]
-        rows = list(zip(picture.labels, picture.values, between or [""] * len(picture.values), strict=True))
+        rows: list[Any] = list(zip(picture.labels, picture.values, between or [""] * len(picture.values), strict=True))
         return Sheet([picture.x_label, picture.y_label, "interval"], rows[:ROWS], note)
     if isinstance(picture, Histogram):
         bins = list(zip(picture.edges[:-1], picture.edges[1:], strict=True))

@@ -11,6 +11,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from commonspace.core.errors import BadInput
@@ -88,13 +89,11 @@ def thumbnail(item: Any) -> Image.Image:
 
 def png(picture: Image.Image) -> str:
     """Return a picture as the address of a PNG that is in the address; 256 colours are enough at this size."""
-    colours = picture.getcolors(maxcolors=1 << 16)
-    if colours is None or len(colours) > 256:
-        picture = picture.quantize(256)
-    elif picture.mode == "RGB" and all(r == g == b for _, (r, g, b) in colours):
+    pixels = np.asarray(picture.convert("RGB"))
+    if (pixels == pixels[..., :1]).all():
         picture = picture.convert("L")
-    elif picture.mode == "RGB":
-        picture = picture.quantize(len(colours), dither=Image.Dither.NONE)
+    elif picture.getcolors(256) is None:
+        picture = picture.quantize(256)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
