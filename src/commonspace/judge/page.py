@@ -118,7 +118,7 @@ def _picture(picture: Any, id: str) -> dict[str, Any]:
     """Return a picture as drawn, or its figures as a table where nothing can draw."""
     from markupsafe import Markup
 
-    from commonspace.judge.drawing import draw, figures
+    from commonspace.judge.svg import draw, figures
 
     said = {"title": plain(picture.title), "note": plain(picture.note), "svg": None, "sheet": None}
     try:
