@@ -1,5 +1,6 @@
 """Retrieval metrics with exact ties, intervals, paired tests and CKA, on plain arrays."""
 
+from commonspace.measure.calibration import Calibration, calibration
 from commonspace.measure.cka import linear_cka
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
@@ -22,6 +23,7 @@ __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "Calibration",
     "Comparison",
     "Detour",
     "Estimate",
@@ -34,6 +36,7 @@ __all__ = [
     "Recall",
     "Relevance",
     "bootstrap",
+    "calibration",
     "compare",
     "compare_many",
     "contrastive_gap",
