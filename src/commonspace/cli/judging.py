@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -54,7 +54,7 @@ def doctor(
     on_error: OnError = "raise",
     as_json: Json = False,
 ) -> None:
-    """Look for what is wrong with vectors: collapse, gaps, hubs, duplicates, leaks and more; exit status 0 with flags."""
+    """Look for what is wrong with vectors: collapse, gaps, hubs, duplicates, leaks and more."""
     from commonspace.judge.doctor import check_up
 
     if out is not None and out.suffix not in (".html", ".json"):
@@ -117,13 +117,12 @@ def _of_matrix(path: Path, earlier: Path | None, training: Path | None) -> Subje
 
     from commonspace.judge.reading import read_matrix
 
-    more = {"earlier": earlier, "training": training}
-    given = {name: read_matrix(p) for name, p in more.items() if p is not None}
     found = read_matrix(path)
-    for name, other in given.items():
-        if name == "training" and other.dim != found.dim:
-            raise BadInput(f"--{name} has dimension {other.dim} and {path} has {found.dim}: they are of two spaces")
-    return replace(found, **given)
+    former = None if earlier is None else read_matrix(earlier)
+    trained = None if training is None else read_matrix(training)
+    if trained is not None and trained.dim != found.dim:
+        raise BadInput(f"--training has dimension {trained.dim} and {path} has {found.dim}: they are of two spaces")
+    return replace(found, earlier=former, training=trained)
 
 
 def _of_collection(path: Path, group: str | None, class_column: str | None, earlier: Path | None) -> Subject:
@@ -176,12 +175,7 @@ def _show(done: CheckUp) -> None:
 
 def _write(done: CheckUp, title: str, out: Path) -> None:
     """Write the report where it was asked for."""
-    import json
+    from commonspace.judge.page import write_html, write_json
 
-    report: Any = done.to_report(title)
-    if out.suffix == ".json":
-        out.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
-        return
-    from commonspace.judge.page import write_html
-
-    write_html(report, out)
+    (write_json if out.suffix == ".json" else write_html)(done.to_report(title), out)
+    remark(f"wrote {out}")

@@ -26,5 +26,5 @@ from commonspace.store.ingest import Added
 __all__ = ["Added", "Built", "Collection", "Copied", "Hit", "Hits"]
 
 
-class Collection(Writing, Searching, Tuning, Spacing, Keeping, Portable, Mending, Examined):
+class Collection(Examined, Writing, Searching, Tuning, Spacing, Keeping, Portable, Mending):
     """A folder of items; made by `create`, opened by `open`."""

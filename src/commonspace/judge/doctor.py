@@ -1,8 +1,8 @@
 """`check_up`: look for everything that can be wrong with a space, and try what may help.
 
-    done = check_up(Subject({"vectors": np.load("matrix.npy")}))
-    print(done)                                    # what needs attention first, each with its figures and advice
-    check_up(subject, treat=True).treatments       # remedies, measured on pairs that they have not seen
+done = check_up(Subject({"vectors": np.load("matrix.npy")}))
+print(done)                                    # what needs attention first, each with its figures and advice
+check_up(subject, treat=True).treatments       # remedies, measured on pairs that they have not seen
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from commonspace.core.registry import build, entries, find, name_of
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.report import Report, Section, Sheet
 from commonspace.judge.subject import Subject
-from commonspace.judge.treatment import METRIC, Treatment, treat as try_remedy
+from commonspace.judge.treatment import METRIC, Treatment
+from commonspace.judge.treatment import treat as try_remedy
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,7 @@ class CheckUp:
         return Report(title, self.verdict, sections, self.about, {"check_up": self.to_dict()})
 
     def _section(self, name: str, found: Sequence[Found]) -> Section:
-        text = "\n\n".join(
-            f"{f.about}: {f.summary}" + (f" {f.advice}" if f.flag and f.advice else "") for f in found
-        )
+        text = "\n\n".join(f"{f.about}: {f.summary}" + (f" {f.advice}" if f.flag and f.advice else "") for f in found)
         figures = Sheet(
             ["of", "figure", "value"],
             [[f.about, figure, value] for f in found for figure, value in f.evidence.items()],
@@ -130,7 +129,14 @@ class CheckUp:
 
     def _treated(self) -> Section:
         retrieval = [
-            [t.remedy, d.task, d.without, d.treated, d.difference, ("worse", "no difference shown", "better")[d.effect + 1]]
+            [
+                t.remedy,
+                d.task,
+                d.without,
+                d.treated,
+                d.difference,
+                ("worse", "no difference shown", "better")[d.effect + 1],
+            ]
             for t in self.treatments
             for d in t.directions
         ]
@@ -142,9 +148,12 @@ class CheckUp:
         sheets = []
         if retrieval:
             head = ["remedy", "direction", f"{METRIC} without", f"{METRIC} with", "difference", "verdict"]
-            sheets.append(Sheet(head, retrieval, "P-values are corrected over the directions of a remedy (Holm)."))
+            note = "P-values are corrected over the directions of a remedy (Holm)."
+            sheets.append(Sheet(head, retrieval, note, "Retrieval with and without"))
         if scores:
-            sheets.append(Sheet(["remedy", "finding", "of", "score without", "score with"], scores))
+            sheets.append(
+                Sheet(["remedy", "finding", "of", "score without", "score with"], scores, title="Findings again")
+            )
         text = "\n\n".join(
             f"{t.remedy} ({t.title}): {t.verdict}." + (f" {t.why_not}" if t.why_not else "") for t in self.treatments
         )

@@ -9,7 +9,7 @@ of one thing under one sign, and p-values are corrected over the directions by H
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -225,8 +225,6 @@ def _values(
     for rows, alone in ((inside, True), (gone, False)):
         judged = rows[many[asking[rows]] > alone]
         if len(judged):
-            scored = evaluate_retrieval(
-                q[rows], g, (asking[rows], there), [METRIC], leave_one_out=alone, resamples=1
-            )
+            scored = evaluate_retrieval(q[rows], g, (asking[rows], there), [METRIC], leave_one_out=alone, resamples=1)
             out[judged] = scored[METRIC].per_query
     return out

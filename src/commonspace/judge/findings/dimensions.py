@@ -86,11 +86,9 @@ class Dimensions(Finding):
                             f"Squared length by dimension ({m})",
                             "dimension, largest first",
                             "share of the squared length",
-                            {
-                                m: (places.tolist(), shares.tolist()),
-                                "fair share": ([1.0, float(seen.dim)], [1 / seen.dim] * 2),
-                            },
+                            {m: (places.tolist(), shares.tolist())},
                             log_x=True,
+                            references={"fair share": ([1.0, float(seen.dim)], [1 / seen.dim] * 2)},
                         ),
                     ),
                     remedy="drop-dimensions",

@@ -29,7 +29,8 @@ from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Bars
 from commonspace.judge.subject import Subject
 from commonspace.measure.estimates import Estimate
-from commonspace.measure.gap import FOLDS, Gap as Measured, contrastive_gap
+from commonspace.measure.gap import FOLDS, contrastive_gap
+from commonspace.measure.gap import Gap as Measured
 
 
 @register(

@@ -94,7 +94,9 @@ class Hubness(Finding):
             found.append(self._found(subject, about, searched, places, seen, limit))
         return found
 
-    def _found(self, subject: Subject, about: str, searched: str, places: np.ndarray, seen: Seen, limit: float) -> Found:
+    def _found(
+        self, subject: Subject, about: str, searched: str, places: np.ndarray, seen: Seen, limit: float
+    ) -> Found:
         score = float(1 / (1 + max(0.0, seen.skewness.value) / STRONG))
         fair = seen.queries * seen.k / max(seen.items, 1)
         cases = tuple(
@@ -130,11 +132,9 @@ class Hubness(Finding):
                     f"Who is found how often ({about})",
                     "item, most often found first",
                     f"queries that have it among their {seen.k} nearest",
-                    {
-                        "found": ((steps + 1.0).tolist(), counts[steps].tolist()),
-                        "fair share": ([1.0, float(len(counts))], [fair, fair]),
-                    },
+                    {"found": ((steps + 1.0).tolist(), counts[steps].tolist())},
                     log_x=True,
+                    references={"fair share": ([1.0, float(len(counts))], [fair, fair])},
                 ),
             ),
             cases=cases,

@@ -74,9 +74,7 @@ class Leaks(Finding):
             named = _known(subject, training, m, rows)
             labelled = m in subject.things and m in training.things
             groups = subject.codes(m)[rows] if m in subject.things else None
-            either = estimate(
-                np.maximum(near, named), "share leaked", groups=groups, bounds=(0, 1), random_state=rng
-            )
+            either = estimate(np.maximum(near, named), "share leaked", groups=groups, bounds=(0, 1), random_state=rng)
             vectors = estimate(near, "near-duplicates", groups=groups, bounds=(0, 1), random_state=rng)
             bars = {"leaked": either, "near-duplicates": vectors}
             if labelled:

@@ -19,7 +19,8 @@ from commonspace.judge.drawing import histogram
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.subject import Subject
 from commonspace.measure.jackknife import share
-from commonspace.measure.norms import TOLERANCE, Norms as Measured, norms
+from commonspace.measure.norms import TOLERANCE, norms
+from commonspace.measure.norms import Norms as Measured
 
 WORDS = {
     "non_finite": "hold NaN or Inf",
