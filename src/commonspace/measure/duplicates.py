@@ -3,23 +3,23 @@
 Two rows are near-duplicates if their cosine reaches a threshold, and equal if all their numbers are the same as
 float32. Groups are the connected components of both relations.
 
-If no threshold is given it is read off the data. The distance t of a row to its nearest neighbour in data of intrinsic
-dimension m follows about the law of Weibull,
+If no threshold is given it is read off the data. Where rows lie as if dropped at random on m dimensions, the distances
+d_1 < .. < d_k of a row to its k nearest neighbours satisfy
 
-    P(distance < t) = 1 - exp(- (t / scale)^m),
+    P(d_1 < t) = 1 - (1 - (t / d_k)^m)^(k - 1),      (d_{k/2} / d_k)^m has median 1/2,
 
-with scale and m from the median and the upper decile of the distances seen: duplicates sit at the lower end, where they
-change neither as long as they are less than half of the rows. The threshold is the distance below which that law
-expects `false` rows of all that were asked, and at least a cosine of `least`, for what lies nearer than chance is not
-yet the same.
+whatever the density there. So m = ln 2 / median ln(d_k / d_{k/2}), and the threshold is the distance at which, where
+rows are dense (the lowest twentieth of d_k), `false` rows of all that were asked are expected to have a neighbour by
+chance: t = d_k (false / ((k - 1) rows))^(1/m), with k = 10. Duplicates in groups of less than k change neither d_k nor,
+much, m. The threshold is at least a cosine of `least`: what lies nearer than chance is not yet the same. In few
+dimensions rows come near by chance, and only very near ones can be called duplicates.
 
 Up to `most` rows all pairs are compared, beyond that the pairs of `most` rows drawn at random with all others. Equal
 rows are found by digest, in all rows. The interval of the share is a bootstrap over groups, for other rows of the same
 kind beside a set of this size: the larger the set, the more rows have a duplicate.
 
 Source of the law of distances: Facco, d'Errico, Rodriguez and Laio, "Estimating the intrinsic dimension of datasets by
-a minimal neighborhood information", 2017, for the argument that distances to neighbours are those of a Poisson process
-on m dimensions.
+a minimal neighborhood information", 2017, there of d_1 and d_2; the threshold is ours.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ from commonspace.measure.streams import Rows
 
 _EDGES = 1 << 21  # links held before they are merged into groups
 _ASKED = 2000  # rows whose nearest neighbours give the threshold
+_NEIGHBOURS = 10
+_DENSE = 0.05
+_EQUAL = 1e-3  # distance below which float32 cannot tell rows apart
 _CLOSEST = 1 - 1e-6  # cosines of float32 unit rows are no more exact than this
 _BLOCK = 1024
 
@@ -263,16 +266,16 @@ def _threshold(
 ) -> float:  # fmt: skip
     """Return the cosine from which on chance does not explain a nearest neighbour."""
     asked = np.sort(rng.permutation(len(queries))[:_ASKED])
-    cosines, _ = nearest(queries[asked], gallery, 1, own=positions[asked] if own else None)
-    if not cosines.shape[1]:
+    cosines, _ = nearest(queries[asked], gallery, _NEIGHBOURS, own=positions[asked] if own else None)
+    k = cosines.shape[1] // 2 * 2
+    distance = np.sqrt(np.maximum(2 - 2 * cosines[:, :k].astype(np.float64), 0))
+    distance = distance[distance[:, -1] > _EQUAL] if k >= 4 else distance[:0]
+    if not len(distance):  # too few rows to say, or k copies of each
         return least
-    distance = np.sqrt(np.maximum(2 - 2 * cosines[:, 0].astype(np.float64), 0))
-    middle, upper = np.quantile(distance, [0.5, 0.9])
-    if middle <= 0 or upper <= middle * (1 + 1e-9):
-        return _CLOSEST if middle <= 0 else least
-    m = np.log(np.log(10) / np.log(2)) / np.log(upper / middle)
-    nearest_by_chance = middle * (false / len(queries) / np.log(2)) ** (1 / m)
-    return float(np.clip(1 - nearest_by_chance**2 / 2, least, _CLOSEST))
+    ratio = float(np.median(np.log(distance[:, -1] / np.maximum(distance[:, k // 2 - 1], _EQUAL))))
+    per_dimension = ratio / np.log(2)  # 1 / m
+    chance = (false / ((k - 1) * len(queries))) ** per_dimension
+    return float(np.clip(1 - (np.quantile(distance[:, -1], _DENSE) * chance) ** 2 / 2, least, _CLOSEST))
 
 
 def _near(
