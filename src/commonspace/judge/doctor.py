@@ -22,6 +22,8 @@ from commonspace.judge.subject import Subject
 from commonspace.judge.treatment import METRIC, Treatment
 from commonspace.judge.treatment import treat as try_remedy
 
+_EFFECTS = {1: "better", 0: "no difference shown", -1: "worse"}
+
 
 @dataclass(frozen=True)
 class CheckUp:
@@ -135,7 +137,7 @@ class CheckUp:
                 d.without,
                 d.treated,
                 d.difference,
-                ("worse", "no difference shown", "better")[d.effect + 1],
+                _EFFECTS[d.effect],
             ]
             for t in self.treatments
             for d in t.directions
@@ -151,9 +153,8 @@ class CheckUp:
             note = "P-values are corrected over the directions of a remedy (Holm)."
             sheets.append(Sheet(head, retrieval, note, "Retrieval with and without"))
         if scores:
-            sheets.append(
-                Sheet(["remedy", "finding", "of", "score without", "score with"], scores, title="Findings again")
-            )
+            head = ["remedy", "finding", "of", "score without", "score with"]
+            sheets.append(Sheet(head, scores, title="Findings again"))
         text = "\n\n".join(
             f"{t.remedy} ({t.title}): {t.verdict}." + (f" {t.why_not}" if t.why_not else "") for t in self.treatments
         )

@@ -13,7 +13,7 @@ def histogram(
     title: str, x_label: str, samples: Mapping[str, np.ndarray], *, marks: Mapping[str, float] | None = None,
     bins: int = 40, y_label: str = "share",
 ) -> Histogram:  # fmt: skip
-    """Return how samples are spread over common edges, each as shares of its own size; what is not finite is left out."""
+    """Return how samples are spread over common edges, as shares; what is not finite is left out."""
     finite = {name: np.asarray(v, np.float64)[np.isfinite(v)] for name, v in samples.items()}
     joint = np.concatenate([*finite.values(), np.array(list((marks or {}).values()), np.float64)])
     low, high = (float(joint.min()), float(joint.max())) if len(joint) else (0.0, 1.0)
@@ -50,6 +50,8 @@ def scatter(
     lines: list[tuple[float, float, float, float]] = []
     if joined and len(flat) > 1:
         a, b = list(flat.values())[:2]
-        lines = [(float(p[0]), float(p[1]), float(q[0]), float(q[1])) for p, q in zip(a[:joined], b[:joined])]
+        lines = [
+            (float(p[0]), float(p[1]), float(q[0]), float(q[1])) for p, q in zip(a[:joined], b[:joined], strict=True)
+        ]
     points = {name: (p[:, 0].round(4).tolist(), p[:, 1].round(4).tolist()) for name, p in flat.items()}
     return Scatter(title, "first direction", "second direction", points, lines)

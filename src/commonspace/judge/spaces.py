@@ -1,4 +1,4 @@
-"""The subject of a space and a table: the table's items as the space encodes them, and which rows show the same thing."""
+"""The subject of a space and a table: its items as the space encodes them, and which rows show the same thing."""
 
 from __future__ import annotations
 

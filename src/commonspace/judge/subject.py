@@ -164,7 +164,7 @@ class Subject:
     def _partnered(
         many: tuple[np.ndarray, np.ndarray], few: tuple[np.ndarray, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        first, last = (np.searchsorted(few[1], many[1], side=s) for s in ("left", "right"))  # type: ignore[call-overload]
+        first, last = (np.searchsorted(few[1], many[1], side=s) for s in ("left", "right"))
         turn = np.arange(len(many[1])) - np.searchsorted(many[1], many[1], side="left")
         there = last > first
         partner = few[0][(first + turn % np.maximum(last - first, 1))[there]]

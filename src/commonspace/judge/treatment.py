@@ -202,8 +202,9 @@ def _direction(
     seed = int(rng.integers(2**31))
     figures = {n: estimate(v, METRIC, groups=things, bounds=(0, 1), random_state=seed) for n, v in values.items()}
     difference = compare(values["treated"], values["without"], groups=things, random_state=seed)
-    names = {"a": f"with {name_of(remedy)}", "b": "without"}
-    return Direction(f"{asks}->{searched}", **figures, difference=replace(difference, **names))
+    return Direction(
+        f"{asks}->{searched}", **figures, difference=replace(difference, a=f"with {name_of(remedy)}", b="without")
+    )
 
 
 def _values(

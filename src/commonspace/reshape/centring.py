@@ -57,12 +57,14 @@ class Centring(Map):
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return (n, dim) float32 rows measured from the mean of X, not of unit length."""
         self.check_fitted()
-        return check_vectors(X, dim=len(self.mean_x_)) - self.mean_x_
+        out: np.ndarray = check_vectors(X, dim=len(self.mean_x_)) - self.mean_x_
+        return out
 
     def transform_target(self, Y: np.ndarray) -> np.ndarray:
         """Return (m, dim) float32 rows measured from the mean of Y."""
         self.check_fitted()
-        return check_vectors(Y, name="Y", dim=len(self.mean_y_)) - self.mean_y_
+        out: np.ndarray = check_vectors(Y, name="Y", dim=len(self.mean_y_)) - self.mean_y_
+        return out
 
 
 def _rows(X: np.ndarray, name: str, dim: int | None = None) -> np.ndarray:

@@ -78,10 +78,9 @@ class Hubness(Finding):
             queries = None if asks == searched else rows[asks][1]
             if subject.meet is not None:
                 queries, gallery = _as_cosine(*subject.meet(asks, searched, rows[asks][1], gallery))
-                if asks == searched:  # what treats both sides apart cannot leave an item out of its own search
-                    seen = hubness(queries, gallery, k=self.k + 1, most=self.queries, random_state=rng)
-                else:
-                    seen = hubness(queries, gallery, k=self.k, most=self.queries, random_state=rng)
+                # Where both sides are treated apart, an item cannot be left out of its own search: it takes a place.
+                k = self.k + (asks == searched)
+                seen = hubness(queries, gallery, k=k, most=self.queries, random_state=rng)
             else:
                 seen = hubness(
                     gallery if queries is None else queries,
@@ -146,7 +145,7 @@ class Hubness(Finding):
 
 
 def _as_cosine(queries: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both sides with a coordinate that gives the gallery one length, so that cosine ranks as the inner product."""
+    """Return both sides with a coordinate that makes the gallery of one length: cosine ranks as the inner product."""
     squared = np.square(gallery.astype(np.float64)).sum(axis=1)
     rest = np.sqrt(np.maximum(squared.max() - squared, 0)).astype(np.float32)
     return np.hstack([queries, np.zeros((len(queries), 1), np.float32)]), np.hstack([gallery, rest[:, None]])

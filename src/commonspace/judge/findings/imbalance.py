@@ -1,6 +1,7 @@
 """Does an index of all modalities answer with all of them?
 
-    score = min(1, lowest lift),    lift(a -> b) = share of b among the k nearest of queries of a / share of b in the index
+    score = min(1, lowest lift)
+    lift(a -> b) = share of b among the k nearest of queries of a  /  share of b in the index
 
 Vectors of all modalities stand in one index, and items ask without themselves. The flag goes up where the upper end of
 the interval of the lowest lift lies below 0.5: a modality is then found half as often as its share of the index says,

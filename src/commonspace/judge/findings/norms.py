@@ -4,9 +4,11 @@
 
 A row is at fault if it is zero or not finite (it has no direction and can be neither found nor asked for), saturated
 (cut off at the largest number of its format), or of a length far from all others (robust z of the log length above 6;
-or, where half of the rows have length one, off it by more than 0.001). v is the coefficient of variation of the lengths of the others. The flag goes
-up as soon as one row is at fault, because each is a defect that can be named; or where v exceeds 0.1: an inner product
-then prefers long rows, and does not rank as cosine does.
+or, where half of the rows have length one, off it by more than 0.001). v is the coefficient of variation of the lengths
+of the others.
+
+The flag goes up as soon as one row is at fault, because each is a defect that can be named; or where v exceeds 0.1: an
+inner product then prefers long rows, and does not rank as cosine does.
 """
 
 from __future__ import annotations
@@ -72,10 +74,7 @@ class Norms(Finding):
         lengths = self._lengths(subject, m, bad, rng)
         v = float(lengths.std() / lengths.mean()) if len(lengths) and lengths.mean() > 0 else 0.0
         faults = [
-            f"{round(s.value * len(x)):,} rows {WORDS[k]} ({', '.join(subject.name_of(m, int(r)) for r in seen.rows[k][:SHOWN])}"
-            f"{' ...' if round(s.value * len(x)) > SHOWN else ''})"
-            for k, s in shares.items()
-            if s.value > 0
+            _named(subject, m, k, round(s.value * len(x)), seen.rows[k]) for k, s in shares.items() if s.value > 0
         ]
         said = "; ".join(faults) if faults else f"All of {len(x):,} rows have a direction"
         return Found(
@@ -103,7 +102,7 @@ class Norms(Finding):
 
 
 def _evidence(seen: Measured, fault: object, v: float) -> dict[str, object]:
-    figures = {
+    return {
         "share at fault": fault,
         "zero": seen.zero,
         "not finite": seen.non_finite,
@@ -114,4 +113,8 @@ def _evidence(seen: Measured, fault: object, v: float) -> dict[str, object]:
         "coefficient of variation of the length": v,
         "lost in float16": seen.unfit,
     }
-    return figures
+
+
+def _named(subject: Subject, m: str, kind: str, n: int, rows: np.ndarray) -> str:
+    names = ", ".join(subject.name_of(m, int(r)) for r in rows[:SHOWN])
+    return f"{n:,} rows {WORDS[kind]} ({names}{' ...' if n > SHOWN else ''})"

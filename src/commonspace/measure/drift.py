@@ -1,0 +1,382 @@
+"""Drift: do two samples of one modality come from the same distribution, and which items moved between two versions?
+
+For samples x_1..n and y_1..m of unit rows, with the Gaussian kernel k(a, b) = exp(-|a - b|^2 / (2 h^2)), h^2 half the
+median squared distance of the pooled rows:
+
+    mmd       mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean k(x_i, y_j)     squared, unbiased
+    p_value   share of dealings of all rows to the two samples that give an mmd as large (permutation test)
+    auc       of a logistic regression that tells x from y on rows it has not seen; 0.5 is chance
+    shift     |mean x - mean y| over the root mean square distance of rows from their own mean, unbiased
+
+The p-value answers whether there is drift, auc and shift how much: with many rows any trifle is significant. Where row
+i of both is the same item (`same_items`), dealing exchanges the two versions of an item, and x_i never meets y_i.
+
+`moved` compares two versions item by item: the cosine of an item with itself, and the overlap of its k nearest
+neighbours before and after, which also works between spaces of different dimension, turned or shifted.
+
+Intervals: grouped jackknife over rows for mmd and shift; for auc the variance of placements (DeLong, DeLong and
+Clarke-Pearson, 1988); bootstrap over items for cosine and overlap.
+
+Sources: Gretton, Borgwardt, Rasch, Schoelkopf and Smola, "A Kernel Two-Sample Test", 2012; Lopez-Paz and Oquab,
+"Revisiting Classifier Two-Sample Tests", 2017.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from commonspace.core.errors import BadInput
+from commonspace.core.random import RandomState, generator, seed_of
+from commonspace.core.vectors import check_positive
+from commonspace.measure.estimates import Estimate, estimate
+from commonspace.measure.jackknife import PARTS, jackknifed
+from commonspace.measure.neighbours import nearest
+from commonspace.measure.streams import Rows
+
+FOLDS = 5
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class MovedItem:
+    """One item in two versions.
+
+    Parameters
+    ----------
+    row : int
+    overlap : float
+        Share of its neighbours that stayed.
+    cosine : float or None
+        Of the two versions; None between spaces of different dimension.
+    """
+
+    row: int
+    overlap: float
+    cosine: float | None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far items moved between two versions.
+
+    Parameters
+    ----------
+    overlap : Estimate
+        Mean share of the k nearest neighbours that stayed.
+    chance : float
+        What it would be for unrelated versions.
+    cosine : Estimate or None
+        Mean cosine of an item with itself; None between spaces of different dimension.
+    items : tuple of MovedItem
+        Those that moved most, first by overlap, then by cosine.
+    k : int
+        Neighbours.
+    """
+
+    overlap: Estimate
+    chance: float
+    cosine: Estimate | None
+    items: tuple[MovedItem, ...]
+    k: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, ready for JSON."""
+        return {
+            "overlap": self.overlap.to_dict(),
+            "chance": self.chance,
+            "cosine": None if self.cosine is None else self.cosine.to_dict(),
+            "items": [vars(i) for i in self.items],
+            "k": self.k,
+        }
+
+    def __str__(self) -> str:
+        lines = [f"overlap@{self.k}  {self.overlap}, by chance {self.chance:.3f}"]
+        lines += [] if self.cosine is None else [f"cosine      {self.cosine}"]
+        return "\n".join([*lines, f"moved most: rows {', '.join(str(i.row) for i in self.items) or 'none'}"])
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The difference between two samples of one modality.
+
+    Parameters
+    ----------
+    mmd, auc, shift : Estimate
+        As defined above.
+    p_value : float
+        Of the hypothesis that both come from one distribution.
+    n, m : int
+        Rows used of each.
+    same_items : bool
+        Whether row i of both is the same item.
+    """
+
+    mmd: Estimate
+    auc: Estimate
+    shift: Estimate
+    p_value: float
+    n: int
+    m: int
+    same_items: bool
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the two differ beyond chance."""
+        return self.p_value < LEVEL
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, ready for JSON."""
+        figures = {name: getattr(self, name).to_dict() for name in ("mmd", "auc", "shift")}
+        plain = {name: getattr(self, name) for name in ("p_value", "n", "m", "same_items", "drifted")}
+        return {**figures, **plain}
+
+    def __str__(self) -> str:
+        p = "p<0.001" if self.p_value < 0.001 else f"p={self.p_value:.3f}"
+        verdict = "drift" if self.drifted else "no drift shown"
+        return f"mmd    {self.mmd} {p}: {verdict}\nauc    {self.auc}\nshift  {self.shift}"
+
+
+def drift(
+    X: Any,
+    Y: Any,
+    *,
+    same_items: bool = False,
+    most: int = 1000,
+    permutations: int = 999,
+    confidence: float = 0.95,
+    random_state: RandomState = 0,
+) -> Drift:
+    """Return whether two samples of one modality differ, and by how much.
+
+    Parameters
+    ----------
+    X, Y : (n, dim) and (m, dim) arrays, memory maps, or iterables of (rows, dim) blocks
+        Vectors of one space; compared by direction. Rows that are zero or not finite are left out.
+    same_items : bool
+        Row i of both is the same item, in two versions.
+    most : int
+        Rows used of each; time and memory grow with the square.
+    permutations : int
+        Dealings of the permutation test.
+    confidence : float
+        Nominal coverage of the intervals.
+    random_state : int, Generator or None
+        Seed of rows, dealings and folds.
+
+    Raises
+    ------
+    BadInput
+        Dimensions (or, with `same_items`, numbers of rows) that disagree, or fewer than 10 usable rows in one.
+    """
+    check_positive("most", most)
+    rng = generator(random_state)
+    x, y = _pair(Rows(X), Rows(Y, "Y"), same_items, most, rng)
+    if min(len(x), len(y)) < 2 * FOLDS:
+        raise BadInput(f"drift needs at least {2 * FOLDS} rows with a direction in each, got {len(x)} and {len(y)}")
+    n, m = len(x), len(y)
+    z = np.concatenate([x, y]).astype(np.float64)
+    products = z @ z.T
+    squared = np.maximum(2 - 2 * products, 0)
+    scale = float(np.median(squared[np.triu_indices(n + m, 1)]))
+    kernel = np.exp(-squared / max(scale, 1e-12))
+    side = np.repeat([0, 1], [n, m])
+    item = np.tile(np.arange(n), 2) if same_items else np.arange(n + m)
+    part = (rng.permutation(item.max() + 1) % PARTS)[item]
+    seed = int(random_state) if isinstance(random_state, int | np.integer) else None
+    options: dict[str, Any] = {"confidence": confidence, "seed": seed, "corrected": False}
+    whole, without = _jackknife(kernel, side, item, part)
+    spread, less_spread = (np.maximum(1 - v, 1e-12) for v in _jackknife(products, side, item, part, within=True))
+    apart, less_apart = (np.maximum(v, 0) for v in _jackknife(products, side, item, part))
+    return Drift(
+        mmd=jackknifed("mmd", float(whole), without, n + m, **options),
+        auc=_told_apart(z, side, item, confidence, seed, rng),
+        shift=jackknifed(
+            "shift", float(np.sqrt(apart / spread)), np.sqrt(less_apart / less_spread), n + m,
+            bounds=(0.0, np.inf), **options,
+        ),
+        p_value=_p_value(kernel, side, item, same_items, check_positive("permutations", permutations), rng),
+        n=n, m=m, same_items=same_items,
+    )  # fmt: skip
+
+
+def moved(
+    X: Any,
+    Y: Any,
+    *,
+    k: int = 10,
+    most: int = 2000,
+    show: int = 10,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    random_state: RandomState = 0,
+) -> Moved:
+    """Return how far the same items moved between two versions.
+
+    Parameters
+    ----------
+    X, Y : (n, dim_x) and (n, dim_y) arrays, memory maps, or iterables of (rows, dim) blocks
+        Row i of both is the same item; compared by cosine. Items without a direction in both are not looked at.
+    k : int
+        Neighbours.
+    most : int
+        Items looked at, drawn at random; their neighbours come from all.
+    show : int
+        Items that are listed.
+    resamples : int
+        Resamples of the bootstrap.
+    confidence : float
+        Nominal coverage of the intervals.
+    random_state : int, Generator or None
+        Seed of the items and of the bootstrap.
+
+    Raises
+    ------
+    BadInput
+        Different numbers of rows, or fewer than two items.
+    """
+    rng, rows, others = generator(random_state), Rows(X), Rows(Y, "Y")
+    if rows.length() != others.length():
+        raise BadInput(f"X and Y must hold the same items, not {rows.n} and {others.n} rows")
+    positions, x = rows.sample(check_positive("most", most), rng)
+    y, good = others.take(positions)
+    positions, x, y = positions[good], x[good], y[good]
+    before, after = (nearest(v, r, check_positive("k", k), own=positions)[1] for v, r in ((x, rows), (y, others)))
+    k = min(before.shape[1], after.shape[1])
+    if k < 1:
+        raise BadInput("moved needs at least two items with a direction in both versions")
+    stayed = np.array([np.isin(b, a).mean() for a, b in zip(before[:, :k], after[:, :k], strict=True)])
+    same = rows.dim == others.dim
+    cosines = (x * y).sum(axis=1, dtype=np.float64) if same else np.zeros(len(x))
+    draws: Any = int(random_state) if isinstance(random_state, int | np.integer) else rng
+    options: dict[str, Any] = {
+        "resamples": resamples, "confidence": confidence, "random_state": draws,
+        "skipped": min(most, rows.n) - len(x),
+    }  # fmt: skip
+    first = np.lexsort((cosines, stayed))[:show]
+    return Moved(
+        overlap=estimate(stayed, "overlap", bounds=(0.0, 1.0), **options),
+        chance=min(k / max(rows.n - rows.skipped - 1, 1), 1.0),
+        cosine=estimate(cosines, "cosine", bounds=(-1.0, 1.0), **options) if same else None,
+        items=tuple(MovedItem(int(positions[i]), float(stayed[i]), float(cosines[i]) if same else None) for i in first),
+        k=k,
+    )
+
+
+def _pair(
+    rows: Rows, others: Rows, same_items: bool, most: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the unit rows to compare."""
+    if same_items and rows.length() != others.length():
+        raise BadInput(f"X and Y must hold the same items, not {rows.n} and {others.n} rows")
+    positions, x = rows.sample(most, rng)
+    if same_items:
+        y, good = others.take(positions)
+        x, y = x[good], y[good]
+    else:
+        _, y = others.sample(most, rng)
+    if x.shape[1] != y.shape[1]:
+        raise BadInput(
+            f"X has dimension {x.shape[1]} and Y has {y.shape[1]}: drift needs one space; `moved` compares the "
+            "neighbours of the same items in two"
+        )
+    return x, y
+
+
+def _jackknife(
+    kernel: np.ndarray, side: np.ndarray, item: np.ndarray, part: np.ndarray, *, within: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean k(x, x') + mean k(y, y') - 2 mean k(x, y) over different items, of all rows and without each part.
+
+    `within` asks for the mean of the first two instead.
+    """
+    cell = part * 2 + side
+    cells = PARTS * 2
+    member = np.zeros((len(cell), cells))
+    member[np.arange(len(cell)), cell] = 1
+    sums, pairs = member.T @ kernel @ member, np.outer(member.sum(0), member.sum(0))
+    # The same item never meets itself: neither row with itself, nor the two versions of an item.
+    for a, b in _meetings(item):
+        np.subtract.at(sums, (cell[a], cell[b]), kernel[a, b])
+        np.subtract.at(pairs, (cell[a], cell[b]), 1)
+    of = np.arange(cells)
+
+    def figure(left: np.ndarray) -> float:
+        inside = np.ix_(left & (of % 2 == 0), left & (of % 2 == 0))
+        other = np.ix_(left & (of % 2 == 1), left & (of % 2 == 1))
+        across = np.ix_(left & (of % 2 == 0), left & (of % 2 == 1))
+        x, y, xy = (sums[i].sum() / max(pairs[i].sum(), 1) for i in (inside, other, across))
+        return float((x + y) / 2 if within else x + y - 2 * xy)
+
+    every = np.ones(cells, bool)
+    return np.asarray(figure(every)), np.array([figure(of // 2 != b) for b in np.unique(part)])
+
+
+def _meetings(item: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return pairs of row numbers that are the same item: each with itself, and two versions both ways."""
+    rows = np.arange(len(item))
+    if item[-1] == len(item) - 1:
+        return [(rows, rows)]
+    half = len(item) // 2
+    return [(rows, rows), (rows, np.roll(rows, half))]
+
+
+def _p_value(
+    kernel: np.ndarray, side: np.ndarray, item: np.ndarray, same_items: bool, permutations: int,
+    rng: np.random.Generator,
+) -> float:  # fmt: skip
+    """Return the share of dealings, the one seen among them, with an mmd as large as the one seen."""
+    clean = kernel.copy()
+    for a, b in _meetings(item):
+        clean[a, b] = 0
+    n, total = int((side == 0).sum()), len(side)
+    m = total - n
+    sides = np.empty((permutations + 1, total))
+    sides[0] = side
+    if same_items:
+        flips = rng.integers(0, 2, (permutations, n))
+        sides[1:] = np.hstack([flips, 1 - flips])
+    else:
+        sides[1:] = rng.permuted(np.tile(side, (permutations, 1)), axis=1)
+    apart = n if same_items else 0
+    found = np.empty(len(sides))
+    for start in range(0, len(sides), 256):
+        y = sides[start : start + 256]
+        x = 1 - y
+        kx, ky = x @ clean, y @ clean
+        xx, yy, xy = ((a * b).sum(axis=1) for a, b in ((kx, x), (ky, y), (kx, y)))
+        found[start : start + 256] = xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m - apart)
+    return float((found >= found[0] - 1e-12).mean())
+
+
+def _told_apart(
+    z: np.ndarray, side: np.ndarray, item: np.ndarray, confidence: float, seed: int | None, rng: np.random.Generator
+) -> Estimate:
+    """Return the AUC of telling the samples apart on folds that were not learned from."""
+    from scipy import stats
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold, StratifiedKFold
+
+    same = item[-1] != len(item) - 1
+    kind: Any = GroupKFold if same else StratifiedKFold
+    folds = kind(FOLDS, shuffle=True, random_state=seed_of(rng))
+    # Unit rows have entries of 1 / sqrt(dim), which the penalty of a regression would take for no signal.
+    rows = z * np.sqrt(z.shape[1])
+    placed = np.empty(len(z))
+    for train, test in folds.split(rows, side, item if same else None):
+        scores = LogisticRegression(max_iter=1000).fit(rows[train], side[train]).decision_function(rows[test])
+        x, y = scores[side[test] == 0], scores[side[test] == 1]
+        above = (y[:, None] > x[None, :]) + 0.5 * (y[:, None] == x[None, :])
+        placed[test[side[test] == 0]], placed[test[side[test] == 1]] = above.mean(axis=0), above.mean(axis=1)
+    x, y = placed[side == 0], placed[side == 1]
+    auc = float(y.mean())
+    # The two versions of an item are placed by one deal of the dice, so that their placements are added up first.
+    variance = (x + y).var(ddof=1) / len(x) if same else x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y)
+    half = float(stats.norm.ppf((1 + confidence) / 2)) * float(np.sqrt(variance))
+    # No number of rows told right proves that all would be.
+    sure = math.pow((1 - confidence) / 2, 1 / min(len(x), len(y)))
+    low, high = max(auc - half, 0.0), min(auc + half, 1.0)
+    return Estimate("auc", auc, min(low, sure), high, n=len(z), confidence=confidence, seed=seed)
