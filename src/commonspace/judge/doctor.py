@@ -62,11 +62,10 @@ class CheckUp:
         """All of it in a sentence or three."""
         looked = len({f.finding for f in self.found})
         flagged = list(dict.fromkeys(f.finding for f in self.flagged))
-        said = (
-            f"{_count(len(flagged), 'finding')} of {looked} need attention: {', '.join(flagged)}."
-            if flagged
-            else f"Nothing needs attention in {_count(looked, 'finding')}." if looked else "Nothing was looked for."
-        )  # fmt: skip
+        said = f"Nothing needs attention in {_count(looked, 'finding')}." if looked else "Nothing was looked for."
+        if flagged:
+            need = "needs" if len(flagged) == 1 else "need"
+            said = f"{len(flagged)} of {_count(looked, 'finding')} {need} attention: {', '.join(flagged)}."
         for verdict in ("helps", "helps and hurts", "hurts", "no difference shown"):
             if names := [t.remedy for t in self.treatments if t.verdict == verdict]:
                 said += f" Tried on unseen pairs: {', '.join(names)}: {verdict}."
@@ -115,7 +114,8 @@ class CheckUp:
         return Report(title, self.verdict, sections, self.about, {"check_up": self.to_dict()})
 
     def _section(self, name: str, found: Sequence[Found]) -> Section:
-        text = "\n\n".join(f"{f.about}: {f.summary}" + (f" {f.advice}" if f.flag and f.advice else "") for f in found)
+        said = [f"{f.about}: {f.summary}" for f in found]
+        text = "\n\n".join([*said, *dict.fromkeys(f.advice for f in found if f.flag and f.advice)])
         figures = Sheet(
             ["of", "figure", "value"],
             [[f.about, figure, value] for f in found for figure, value in f.evidence.items()],

@@ -28,8 +28,10 @@ def read_matrix(path: str | os.PathLike[str], *, name: str = "vectors") -> Subje
         raise NotFound(f"there is no file {file}")
     try:
         found = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as e:
-        raise BadInput(f"{file} is no matrix in NumPy's format ({e}): write it with numpy.save(path, array)") from None
+    except (ValueError, OSError, EOFError):  # NumPy's own words would advise to load it unsafely
+        raise BadInput(
+            f"{file} is no matrix of numbers in NumPy's format, or is cut off: write it with numpy.save(path, array)"
+        ) from None
     if not isinstance(found, np.ndarray):
         found.close()
         raise BadInput(f"{file} is an archive of several arrays: save the one to check with numpy.save")

@@ -103,7 +103,7 @@ class Subject:
             x = self.vectors[modality]
             kept = []
             for start in range(0, len(x), BLOCK):
-                peak = np.abs(np.asarray(x[start : start + BLOCK])).max(axis=1)  # NaN wins
+                peak = np.abs(np.asarray(x[start : start + BLOCK])).max(axis=1).astype(np.float64)  # NaN wins
                 kept.append(start + np.flatnonzero((peak > 0) & (peak <= LARGEST)))
             self._known["sound", modality] = np.concatenate(kept)
         found: np.ndarray = self._known["sound", modality]
@@ -132,6 +132,8 @@ class Subject:
 
     def codes(self, modality: str) -> np.ndarray:
         """Return (n,) int64: the thing of each row as a number, the same in all modalities; -1 where none is known."""
+        if modality not in self.things:
+            return np.full(len(self.vectors[modality]), -1)
         if "codes" not in self._known:
             labels = [np.asarray(self.things[m]) for m in self.things]
             kinds = {a.dtype.kind for a in labels}
@@ -139,8 +141,8 @@ class Subject:
             numbers = np.unique(joint, return_inverse=True)[1]
             parts = np.split(numbers, np.cumsum([len(a) for a in labels])[:-1])
             self._known["codes"] = dict(zip(self.things, parts, strict=True))
-        found: np.ndarray | None = self._known["codes"].get(modality)
-        return np.full(len(self.vectors[modality]), -1) if found is None else found
+        found: np.ndarray = self._known["codes"][modality]
+        return found
 
     def pairs(self, a: str, b: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return rows of a, rows of b and their thing, (m,) each: every row of the fuller side with one partner.

@@ -5,10 +5,11 @@
 The effective rank is the exponential of the entropy of the singular values: about dim for an even cloud, r where all
 rows lie in r directions. The mean is taken off first, because a common mean is the business of `isotropy`.
 
-The flag goes up below 0.1: nine tenths of what is stored and multiplied then say next to nothing, and a space of a
-tenth of the size would give the same neighbours. A cloud of independent noise has a score of 1, so that a high one
-proves nothing: this finding sees a space that has died, not whether it is right. (For choosing among heads of one
-family by the rank alone see `spectrum`.)
+The flag goes up below 0.25: three quarters of what is stored and multiplied then say next to nothing, and a space of a
+quarter of the size would give nearly the same neighbours. (Two directions with a hundredth of their length in each of
+thirty others have a score of 0.2, so that a much lower limit would miss plain collapse.) A cloud of independent noise
+has a score of 1, so that a high one proves nothing: this finding sees a space that has died, not whether it is right.
+(For choosing among heads of one family by the rank alone see `spectrum`.)
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Collapse(Finding):
 
     title = "Dimensional collapse"
 
-    def __init__(self, *, limit: float = 0.1, most: int = 20_000) -> None:
+    def __init__(self, *, limit: float = 0.25, most: int = 20_000) -> None:
         self.limit = limit
         self.most = most
 

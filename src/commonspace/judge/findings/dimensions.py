@@ -20,7 +20,13 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Curve
 from commonspace.judge.subject import Subject
+from commonspace.measure.dimensions import Dimensions as Measured
 from commonspace.measure.dimensions import dimensions
+from commonspace.measure.norms import TOLERANCE
+from commonspace.measure.robust import robust_z
+
+LEAST = 10
+FAR = 6.0  # robust z of the log length, as in `norms`
 
 
 @register("dimensions", protocol="Finding", claim="judge/findings")
@@ -50,21 +56,20 @@ class Dimensions(Finding):
         limit = check_share("useless", self.useless)
         found = []
         for m in subject.modalities:
-            rows, units = subject.sample(m, check_positive("most", self.most), rng)
-            if len(rows) < 10:
+            looked = looked_at(subject, m, check_positive("most", self.most), rng)
+            if looked is None:
                 continue
-            groups = subject.codes(m)[rows] if m in subject.things else None
-            seen = dimensions(units, groups=groups, random_state=rng)
+            units, seen, length = looked
             useless = len(set(seen.dead) | {j for j, *_ in seen.redundant}) / seen.dim
-            top = seen.top_share.value if seen.dominating else 0.0
+            top = length.top_share.value if length.dominating else 0.0
             parts = []
             if seen.dead:
-                parts.append(f"{len(seen.dead)} are dead ({_first(seen.dead)})")
+                parts.append(f"{len(seen.dead)} dead ({_first(seen.dead)})")
             if seen.redundant:
-                parts.append(f"{len(seen.redundant)} repeat another ({_first([j for j, *_ in seen.redundant])})")
-            if seen.dominating:
-                names = _first([j for j, _ in seen.dominating])
-                parts.append(f"{len(seen.dominating)} dominate ({names}), the largest with {top:.0%} of the length")
+                parts.append(f"{len(seen.redundant)} repeating another ({_first([j for j, *_ in seen.redundant])})")
+            if length.dominating:
+                names = _first([j for j, _ in length.dominating])
+                parts.append(f"{len(length.dominating)} dominating ({names}), the largest with {top:.0%} of the length")
             shares = np.sort(np.square(units.astype(np.float64)).mean(axis=0))[::-1]
             places = np.arange(1, seen.dim + 1, dtype=float)
             found.append(
@@ -72,14 +77,13 @@ class Dimensions(Finding):
                     "dimensions",
                     m,
                     float(min(1 - useless, 1 - top)),
-                    useless > limit or bool(seen.dominating),
-                    f"Of {seen.dim} dimensions {'; '.join(parts) if parts else 'none is dead, repeated or dominating'}"
-                    f". Stored as {seen.precision}, by the look of the numbers.",
+                    useless > limit or bool(length.dominating),
+                    f"Of {seen.dim} dimensions: {'; '.join(parts) or 'none dead, repeated or dominating'}.",
                     evidence={
                         "share dead": seen.dead_share,
                         "share redundant": seen.redundant_share,
-                        "share dominating": seen.dominating_share,
-                        "largest share of the squared length": seen.top_share,
+                        "share dominating": length.dominating_share,
+                        "largest share of the squared length": length.top_share,
                     },
                     pictures=(
                         Curve(
@@ -97,6 +101,25 @@ class Dimensions(Finding):
                 )
             )
         return found
+
+
+def looked_at(
+    subject: Subject, m: str, most: int, rng: np.random.Generator
+) -> tuple[np.ndarray, Measured, Measured] | None:
+    """Return a sample of unit rows, what is said of the rows as they are stored, and what of the unit rows.
+
+    None where there are too few. A column that is constant as it is stored varies in unit rows; which dimension
+    dominates cosines is seen in unit rows only. Rows far longer or shorter than all others are left out, because one of
+    them would correlate every column with every other.
+    """
+    rows, units = subject.sample(m, most, rng)
+    raw = np.asarray(subject.vectors[m][rows], np.float64)
+    usual = np.abs(robust_z(np.log(np.linalg.norm(raw, axis=1)), least=TOLERANCE)) <= FAR
+    rows, units, raw = rows[usual], units[usual], raw[usual]
+    if len(rows) < LEAST:
+        return None
+    groups = subject.codes(m)[rows] if m in subject.things else None
+    return units, dimensions(raw, groups=groups, random_state=rng), dimensions(units, groups=groups, random_state=rng)
 
 
 def _first(numbers: object, most: int = 5) -> str:

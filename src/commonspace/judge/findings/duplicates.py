@@ -3,9 +3,9 @@
     score = 1 - share of rows that have a near-duplicate of another thing
 
 Where it is not known which rows show the same thing, every row counts as a thing of its own. From which cosine on two
-rows are near-duplicates is read off the distances of the data itself. The flag goes up where the lower end of the
-interval of the share lies above 1 %: with ten results a list, one list in ten then holds a row that stands for
-another.
+rows are near-duplicates is read off the distances of the data itself. The flag goes up where the share exceeds 1 %:
+with ten results a list, one list in ten then holds a row that stands for another. The share itself decides, because it
+is these rows that are searched; its interval is for other rows of the same kind, with whole groups drawn.
 
 Two drawings that look the same under two names are a fact of the data; a thousand texts with one vector are an encoder
 that does not read them. The groups shown tell which.
@@ -36,7 +36,7 @@ class Duplicates(Finding):
     Parameters
     ----------
     limit : float
-        Score below which the flag goes up, for certain.
+        Score below which the flag goes up.
     threshold : float, optional
         Cosine from which on two rows are near-duplicates; read off the data by default.
     most : int
@@ -81,7 +81,7 @@ class Duplicates(Finding):
                     "duplicates",
                     m,
                     float(1 - share.value),
-                    1 - share.low < limit,
+                    1 - share.value < limit,
                     f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}] of the rows{whole} have a near-duplicate "
                     f"of another thing (cosine of {seen.threshold:.4f} or more), in {len(mixed):,} groups.",
                     evidence={

@@ -2,9 +2,9 @@
 
     score = 1 - share of rows that have a near-duplicate in the training set, or show a thing that is in it
 
-From which cosine on two rows are near-duplicates is read off the data. The flag goes up where the lower end of the
-interval of the share lies above 1 %: so much can lift a recall by one point, which is more than most comparisons are
-about. Where things have labels, a label on both sides is a leak whatever the vectors say.
+From which cosine on two rows are near-duplicates is read off the data. The flag goes up where the share exceeds 1 %: so
+much can lift a recall by one point, which is more than most comparisons are about. Where things have labels, a label on
+both sides is a leak whatever the vectors say.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Leaks(Finding):
     Parameters
     ----------
     limit : float
-        Score below which the flag goes up, for certain.
+        Score below which the flag goes up.
     threshold : float, optional
         Cosine from which on two rows are near-duplicates; read off the data by default.
     most, trained : int
@@ -91,7 +91,7 @@ class Leaks(Finding):
                     "leaks",
                     m,
                     float(1 - either.value),
-                    1 - either.low < limit,
+                    1 - either.value < limit,
                     f"{either.value:.1%} [{either.low:.1%}, {either.high:.1%}] of the rows were trained on: "
                     f"{vectors.value:.1%} have a near-duplicate there (cosine of {seen.threshold:.4f} or more)"
                     + (f", {named.mean():.1%} show a thing that is in it." if labelled else "."),

@@ -25,11 +25,11 @@ from commonspace.measure.norms import TOLERANCE, norms
 from commonspace.measure.norms import Norms as Measured
 
 WORDS = {
-    "non_finite": "hold NaN or Inf",
-    "zero": "are zero",
-    "saturated": "are cut off at the largest number of their format",
-    "non_unit": "are not of length one as the others are",
-    "outlying": "are far longer or shorter than all others",
+    "non_finite": "NaN or Inf",
+    "zero": "zero",
+    "saturated": "cut off at the largest number of the format",
+    "non_unit": "not of length one, as the others are",
+    "outlying": "far longer or shorter than all others",
 }
 SHOWN = 3
 
@@ -76,7 +76,7 @@ class Norms(Finding):
         faults = [
             _named(subject, m, k, round(s.value * len(x)), seen.rows[k]) for k, s in shares.items() if s.value > 0
         ]
-        said = "; ".join(faults) if faults else f"All of {len(x):,} rows have a direction"
+        said = f"At fault: {'; '.join(faults)}" if faults else f"All of {len(x):,} rows have a direction"
         return Found(
             "norms",
             m,
@@ -85,9 +85,7 @@ class Norms(Finding):
             f"{said}. The median length is {seen.length.value:.3g}, and lengths vary by {v:.1%}.",
             evidence=_evidence(seen, fault, v),
             pictures=(histogram(f"Lengths of {m}", "length", {m: lengths}),) if len(lengths) else (),
-            cases=tuple(
-                subject.case(m, int(r), f"one of those that {WORDS[k]}") for k in kinds for r in seen.rows[k][:SHOWN]
-            ),
+            cases=tuple(subject.case(m, int(r), WORDS[k]) for k in kinds for r in seen.rows[k][:SHOWN]),
             remedy="unit-length",
             advice="Leave out or encode again the rows named, and bring all to length one before they are indexed.",
         )
@@ -117,4 +115,4 @@ def _evidence(seen: Measured, fault: object, v: float) -> dict[str, object]:
 
 def _named(subject: Subject, m: str, kind: str, n: int, rows: np.ndarray) -> str:
     names = ", ".join(subject.name_of(m, int(r)) for r in rows[:SHOWN])
-    return f"{n:,} rows {WORDS[kind]} ({names}{' ...' if n > SHOWN else ''})"
+    return f"{WORDS[kind]}: {n:,} row{'s' * (n != 1)} ({names}{' ...' if n > SHOWN else ''})"

@@ -2,13 +2,14 @@
 
     score = 1 - share of pairs that are likely wrong
 
-Every pair is judged by maps that have not seen it: how well its two sides fit each other, against sides dealt out anew,
-which are wrong for sure. The flag goes up where the lower end of the interval of the share of wrong pairs lies above
-5 %: noise that is less costs little, and such a share is found in clean data by chance alone. It goes up, too, where
-partners that are all alike share one direction and nothing else, as planted triggers do.
+A pair looks wrong if its two sides fit no better than sides dealt out anew: by their cosine, and by what the partners
+of their neighbours say. The flag goes up where the lower end of the interval of the share lies above 5 %: noise below
+that costs training little, and right pairs that the space does not understand look the same, so that the share is an
+upper estimate. It goes up, too, where partners that are all alike share one direction and nothing else, as planted
+triggers do.
 
-Judge vectors from before training (encoder outputs) or pairs that were not trained on where you can: a space that was
-trained on a wrong pair has learned to find it right.
+Judge pairs that were not trained on where you can: a space that was trained on a wrong pair may have learned it by
+heart.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.drawing import histogram
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.subject import Subject
+from commonspace.measure.outliers import pair_outliers
 
+LEAST = 50  # pairs below which nothing can be said
 SHOWN = 8
 
 
@@ -47,12 +50,12 @@ class PairOutliers(Finding):
     limit : float
         Score below which the flag goes up, for certain.
     most : int
-        Pairs that are judged.
+        Pairs that are judged; time grows with the square.
     """
 
     title = "Pairs that do not fit"
 
-    def __init__(self, *, limit: float = 0.95, most: int = 3_000) -> None:
+    def __init__(self, *, limit: float = 0.95, most: int = 2_500) -> None:
         self.limit = limit
         self.most = most
 
@@ -64,7 +67,6 @@ class PairOutliers(Finding):
 
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return one entry for every two modalities that share enough things."""
-        from commonspace.align.noisy_pairs import LEAST, pair_quality
         from commonspace.align.poison import find_triggers
 
         limit = check_share("limit", self.limit)
@@ -76,17 +78,15 @@ class PairOutliers(Finding):
                 continue
             rows_a, rows_b, things = rows_a[chosen], rows_b[chosen], things[chosen]
             X = {a: subject.units(a, rows_a), b: subject.units(b, rows_b)}
-            judged = pair_quality(X, groups=things, repeats=2, random_state=rng).judged[a, b]
+            judged = pair_outliers(X[a], X[b], groups=things, most=len(things), random_state=rng)
             planted = [g for g in find_triggers(X, random_state=rng).groups if g.suspicious]
-            order = np.argsort(judged.probability, kind="stable")
-            worst = [i for i in order[:SHOWN].tolist() if judged.probability[i] < 0.5]
             score = 1 - judged.wrong.value
             flag = 1 - judged.wrong.low < limit or bool(planted)
+            doubt = dict(zip(judged.positions.tolist(), judged.doubt.tolist(), strict=True))
             cases = []
-            for i in worst:
+            for i in judged.rows[:SHOWN]:
                 partner = subject.case(b, int(rows_b[i]), "its partner")
-                note = f"likely right with a probability of {judged.probability[i]:.2f}"
-                cases.append(subject.case(a, int(rows_a[i]), note, (partner,)))
+                cases.append(subject.case(a, int(rows_a[i]), f"likely wrong ({doubt[i]:.0%})", (partner,)))
             for g in planted[:3]:
                 for row in g.pairs[:2].tolist():
                     side = rows_a if g.marked == a else rows_b
@@ -98,25 +98,26 @@ class PairOutliers(Finding):
                     float(np.clip(score, 0, 1)),
                     flag,
                     f"About {judged.wrong.value:.1%} [{judged.wrong.low:.1%}, {judged.wrong.high:.1%}] of "
-                    f"{len(things):,} pairs look wrong"
+                    f"{len(things):,} pairs look wrong, or are not understood by the space"
                     + (f"; {len(planted)} groups of pairs look planted." if planted else "; none looks planted."),
                     evidence={
                         "share of wrong pairs": judged.wrong,
-                        "pairs likely wrong": int((judged.probability < 0.5).sum()),
+                        "cosine of partners": judged.similarity,
+                        "pairs likely wrong": len(judged.rows),
                         "groups that look planted": len(planted),
                     },
                     pictures=(
                         histogram(
-                            f"How likely the pairs of {a} and {b} are right",
-                            "probability",
-                            {"pairs": judged.probability},
-                            marks={"as likely wrong": 0.5},
+                            f"How many other partners of {a} and {b} fit better",
+                            "share that fits better; right pairs are near 0, wrong ones anywhere",
+                            {"pairs": judged.rank},
+                            bins=20,
                         ),
                     ),
                     cases=tuple(cases),
                     remedy="pair-cleaning",
-                    advice='Look at the pairs shown; fit again with noisy_pairs="drop" (or "repair"), and print '
-                    "pair_quality(...).table() for the whole audit.",
+                    advice="Look at the pairs shown; fit again without such pairs (noisy_pairs=...), and print "
+                    "pair_quality(...).table() of the encoder outputs for an audit of all.",
                     limit=limit,
                 )
             )

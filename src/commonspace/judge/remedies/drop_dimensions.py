@@ -8,9 +8,9 @@ import numpy as np
 
 from commonspace.core.errors import BadInput
 from commonspace.core.registry import register
+from commonspace.judge.findings.dimensions import looked_at
 from commonspace.judge.remedy import Remedy
 from commonspace.judge.subject import Subject
-from commonspace.measure.dimensions import dimensions
 
 
 @register("drop-dimensions", protocol="Remedy", claim="judge/remedies")
@@ -28,11 +28,13 @@ class DropDimensions(Remedy):
         useless = np.ones(subject.dim, bool)
         dominating = np.zeros(subject.dim, bool)
         for m in subject.modalities:
-            seen = dimensions(subject.sample(m, self.MOST, rng)[1], random_state=rng)
+            looked = looked_at(subject, m, self.MOST, rng)
             mine = np.zeros(subject.dim, bool)
-            mine[[*seen.dead, *(j for j, *_ in seen.redundant)]] = True
+            if looked is not None:
+                _, stored, length = looked
+                mine[[*stored.dead, *(j for j, *_ in stored.redundant)]] = True
+                dominating[[j for j, _ in length.dominating]] = True
             useless &= mine
-            dominating[[j for j, _ in seen.dominating]] = True
         self.kept_ = np.flatnonzero(~(useless | dominating))
         if not len(self.kept_):
             raise BadInput("no dimension would be left")

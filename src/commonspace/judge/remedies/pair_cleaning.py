@@ -15,8 +15,10 @@ import numpy as np
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.vectors import unit
+from commonspace.judge.findings.pair_outliers import LEAST
 from commonspace.judge.remedy import Remedy
 from commonspace.judge.subject import Subject
+from commonspace.measure.outliers import pair_outliers
 
 
 @register(
@@ -36,16 +38,16 @@ class PairCleaning(Remedy):
 
     Parameters
     ----------
-    sure : float
-        Pairs that are less likely right than this are left out.
+    doubt : float
+        Pairs that are more likely wrong than this are left out.
     most : int
-        Pairs that are judged.
+        Pairs that are learned from; time grows with the square.
     """
 
     title = "a map learned without the pairs that are likely wrong"
 
-    def __init__(self, *, sure: float = 0.5, most: int = 5_000) -> None:
-        self.sure = sure
+    def __init__(self, *, doubt: float = 0.5, most: int = 2_500) -> None:
+        self.doubt = doubt
         self.most = most
 
     def lacks(self, subject: Subject) -> str | None:
@@ -54,7 +56,6 @@ class PairCleaning(Remedy):
 
     def fit(self, subject: Subject, rng: np.random.Generator) -> Self:
         """Learn both maps for every two modalities."""
-        from commonspace.align.noisy_pairs import LEAST, pair_quality
         from commonspace.align.pair_judges import learned_map
 
         self.maps_: dict[tuple[str, str], tuple[Any, Any]] = {}
@@ -65,8 +66,9 @@ class PairCleaning(Remedy):
             if len(chosen) < LEAST:
                 continue
             A, B = subject.units(a, rows_a[chosen]), subject.units(b, rows_b[chosen])
-            found = pair_quality({a: A, b: B}, groups=things[chosen], random_state=rng).judged[a, b]
-            right = found.probability > self.sure
+            found = pair_outliers(A, B, groups=things[chosen], most=len(chosen), random_state=rng)
+            right = np.ones(len(chosen), bool)
+            right[found.positions[found.doubt > self.doubt]] = False
             self.maps_[a, b] = learned_map(A, B), learned_map(A[right], B[right])
             self.dropped_[f"{a}-{b}"] = float(1 - right.mean())
         return self
