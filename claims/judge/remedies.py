@@ -38,6 +38,7 @@ REMEDIES = (
     "pair-cleaning",
 )
 ROWS = 700  # of a modality in each part
+ROUNDING = 1e-4
 
 
 def of_heads(drawings: Any, seed: int, epochs: int) -> Subject:
@@ -111,7 +112,7 @@ def run(seeds: int = 5, epochs: int = 8) -> dict[str, Any]:
         for name, subject in {"emoji, heads": heads["emoji, heads"], "emoji, 30 % wrong pairs": noisy}.items():
             rows += [r | {"set": name, "seed": seed} for r in effects(subject, REMEDIES[-1:], seed)]
     clear = [[r for r in rows if r["seed"] == s and r["effect"]] for s in range(seeds)]
-    moved = [[r for r in rows if r["seed"] == s and r["true"]] for s in range(seeds)]
+    moved = [[r for r in rows if r["seed"] == s and abs(r["true"]) > ROUNDING] for s in range(seeds)]
     right = np.array([np.mean([np.sign(r["true"]) == r["effect"] for r in part]) for part in clear])
     trust = np.array([np.mean([r["true"] > 0 for r in part]) for part in moved])
     table = _table(rows)

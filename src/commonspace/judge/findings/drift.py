@@ -163,14 +163,21 @@ def _independent(subject: Subject, m: str, most: int, rng: np.random.Generator) 
 
 
 def _same_rows(subject: Subject, earlier: Subject, m: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sound rows of both that are the same item, by name; by place where neither has names."""
+    """Return the sound rows of both that may be the same item: by name; by place where neither has names."""
     sound_now, sound_then = subject.sound(m), earlier.sound(m)
     if m in subject.names and m in earlier.names:
         places = {str(earlier.names[m][int(i)]): int(i) for i in sound_then}
         pairs = [(int(i), places[n]) for i in sound_now if (n := str(subject.names[m][int(i)])) in places]
         now, then = np.array(pairs, np.int64).reshape(-1, 2).T
         return now, then
-    if m in subject.names or m in earlier.names or len(subject.vectors[m]) != len(earlier.vectors[m]):
+    named = m in subject.names or m in earlier.names
+    if named or len(subject.vectors[m]) != len(earlier.vectors[m]) or not _same_things(subject, earlier, m):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     both = np.intersect1d(sound_now, sound_then)
     return both, both
+
+
+def _same_things(subject: Subject, earlier: Subject, m: str) -> bool:
+    """Return whether rows of one place show the same thing, as far as it is known."""
+    now, then = subject.things.get(m), earlier.things.get(m)
+    return now is None or then is None or np.array_equal(np.asarray(now).astype(str), np.asarray(then).astype(str))

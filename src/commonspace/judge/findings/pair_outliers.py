@@ -79,7 +79,9 @@ class PairOutliers(Finding):
             rows_a, rows_b, things = rows_a[chosen], rows_b[chosen], things[chosen]
             X = {a: subject.units(a, rows_a), b: subject.units(b, rows_b)}
             judged = pair_outliers(X[a], X[b], groups=things, most=len(things), random_state=rng)
-            planted = [g for g in find_triggers(X, random_state=rng).groups if g.suspicious]
+            # As they are stored: at length one a strong mark takes from all else that a vector says.
+            stored = {m: np.asarray(subject.vectors[m][r], np.float32) for m, r in ((a, rows_a), (b, rows_b))}
+            planted = [g for g in find_triggers(stored, random_state=rng).groups if g.suspicious]
             score = 1 - judged.wrong.value
             flag = 1 - judged.wrong.low < limit or bool(planted)
             doubt = dict(zip(judged.positions.tolist(), judged.doubt.tolist(), strict=True))
