@@ -197,9 +197,10 @@ class _Precision:
                 return name
         single = x.astype(np.float32)
         if dtype.kind == "f" and (single == x).all():
-            with np.errstate(over="ignore"):
-                if dtype == np.float16 or (single.astype(np.float16).astype(np.float32) == single).all():
-                    return "float16"
-            if not (np.ascontiguousarray(single).view(np.uint32) & 0xFFFF).any():
+            # Every bfloat16 of a usual size is a float16 too, so it comes first.
+            if dtype != np.float16 and not (np.ascontiguousarray(single).view(np.uint32) & 0xFFFF).any():
                 return "bfloat16"
+            with np.errstate(over="ignore"):
+                if (single.astype(np.float16).astype(np.float32) == single).all():
+                    return "float16"
         return str(dtype)

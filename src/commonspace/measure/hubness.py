@@ -6,7 +6,7 @@ items, with the spread of coin tosses; in high dimensions, and across a gap betw
     skewness     of N_k over the items: (mean (N - mean)^3) / (mean (N - mean)^2)^1.5
     robin_hood   share of all places that would have to move for all items to have the same: sum |N - mean| / (2 sum N)
     antihubs     share of items that no query finds
-    taken        share of places taken by hubs
+    taken        share of the places of a query that hubs take, the hubs being those of the other queries
 
 A hub is an item that is found more than `times` times as often as its fair share, and more often than chance explains
 (binomial, corrected for the number of items).
@@ -17,7 +17,8 @@ of N times q (q-1) .. / (n (n-1) ..). The moments of the skewness are taken back
 queries. Robin Hood index and anti-hubs cannot be taken back: they come with what chance alone would give for the same
 numbers (`chance`), and are to be compared with it.
 
-Intervals are a grouped jackknife over queries, for other queries of the same kind and the same gallery.
+Intervals are a grouped jackknife over queries (a bootstrap for `taken`), for other queries of the same kind and the
+same gallery. Choosing hubs and counting their places by the same queries would count luck as hubness.
 
 Sources: k-occurrence and its skewness Radovanovic, Nanopoulos and Ivanovic, "Hubs in Space", 2010; Robin Hood index
 Feldbauer, Leodolter, Plant and Flexer, "Fast Approximate Hubness Reduction for Large High-dimensional Data", 2018; the
@@ -34,7 +35,7 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
-from commonspace.measure.estimates import Estimate
+from commonspace.measure.estimates import Estimate, estimate
 from commonspace.measure.jackknife import PARTS, jackknifed, share
 from commonspace.measure.neighbours import nearest
 from commonspace.measure.streams import Rows
@@ -165,32 +166,28 @@ def hubness(
     usable = np.ones(items.n, bool) if not items.skipped else _usable(items)
     part = rng.permutation(asked) % min(PARTS, asked)
     counts = np.bincount(found.ravel(), minlength=items.n)
-    limit = _limit(asked, k, choice, times)
-
-    def figures(n: np.ndarray, of: int, hubs: np.ndarray) -> list[float]:
-        return [
-            _skewness(n, of, population), float(np.abs(n - n.mean()).sum() / (2 * n.sum())),
-            float((n == 0).mean()), float(n[hubs].sum() / n.sum()),
-        ]  # fmt: skip
-
-    hubs = (counts > limit)[usable]
-    whole = figures(counts[usable], asked, hubs)
-    without = np.array(
-        [
-            figures((counts - np.bincount(found[part == b].ravel(), minlength=items.n))[usable], left, hubs)
-            for b in range(part.max() + 1)
-            if (left := int((part != b).sum()))
-        ]
-    ).reshape(-1, len(_FIGURES))
-    bounds = dict.fromkeys(_FIGURES, (0.0, 1.0)) | {"skewness": (-np.inf, np.inf)}
+    without, taken = [], np.zeros(asked)
+    for b in range(part.max() + 1):
+        others = counts - np.bincount(found[part == b].ravel(), minlength=items.n)
+        left = int((part != b).sum())
+        if left:
+            without.append(_figures(others[usable], left, population))
+            hub = others > _limit(left, k, choice, times)
+            taken[part == b] = hub[found[part == b]].mean(axis=1)
+    whole = _figures(counts[usable], asked, population)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else None
+    options: dict[str, Any] = {"confidence": confidence, "skipped": skipped}
     estimates = {
         name: jackknifed(
-            name, whole[i], without[:, i], asked, corrected=False, bounds=bounds[name],
-            confidence=confidence, skipped=skipped, seed=seed,
+            name, value, np.array([w[name] for w in without]), asked, corrected=False, seed=seed,
+            bounds=(-np.inf, np.inf) if name == "skewness" else (0.0, 1.0), **options,
         )
-        for i, name in enumerate(_FIGURES)
+        for name, value in whole.items()
     }  # fmt: skip
+    estimates["taken"] = estimate(
+        taken, "taken", bounds=(0.0, 1.0), random_state=rng if seed is None else seed, **options
+    )
+    limit = _limit(asked, k, choice, times)
     first = np.argsort(-counts, kind="stable")[:show]
     listed = tuple(
         Hub(int(j), int(counts[j]), share("share", int(counts[j]), asked, confidence=confidence))
@@ -211,9 +208,17 @@ def _usable(items: Rows) -> np.ndarray:
     return usable
 
 
-def _skewness(counts: np.ndarray, asked: int, population: int) -> float:
-    """Return the skewness that the counts would have if all of the population were asked."""
+def _figures(counts: np.ndarray, asked: int, population: int) -> dict[str, float]:
     n = counts.astype(np.float64)
+    return {
+        "skewness": _skewness(n, asked, population),
+        "robin_hood": float(np.abs(n - n.mean()).sum() / max(2 * n.sum(), 1)),
+        "antihubs": float((n == 0).mean()),
+    }
+
+
+def _skewness(n: np.ndarray, asked: int, population: int) -> float:
+    """Return the skewness that the counts would have if all of the population were asked."""
     first, second, third = n.mean(), (n * (n - 1)).mean(), (n * (n - 1) * (n - 2)).mean()
     if asked < population:
         first *= population / asked

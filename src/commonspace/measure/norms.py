@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from commonspace.core.errors import BadInput
-from commonspace.core.random import RandomState
+from commonspace.core.random import RandomState, generator
 from commonspace.measure.estimates import Estimate, estimate
 from commonspace.measure.jackknife import share
 from commonspace.measure.robust import robust_z
@@ -28,6 +28,7 @@ from commonspace.measure.streams import Rows
 
 TOLERANCE = 1e-3
 BFLOAT16 = 3.3895313892515355e38
+_DRAWN = 1000
 _KINDS = ("zero", "non_finite", "non_unit", "outlying", "saturated", "unfit")
 
 
@@ -83,7 +84,7 @@ def norms(
     confidence : float
         Nominal coverage of the intervals.
     random_state : int, Generator or None
-        Seed of the bootstrap of the median length, over at most 10,000 rows.
+        Seed of the bootstrap of the median length, and of the 1,000 rows it looks at.
 
     Raises
     ------
@@ -114,8 +115,10 @@ def norms(
         "saturated": np.concatenate(saturated),
         "unfit": np.concatenate(unfit),
     }
-    some = np.resize(length[fine], min(int(fine.sum()), 10_000)) if fine.any() else np.zeros(1)
-    median = estimate(some, "length", statistic="median", confidence=confidence, random_state=random_state)
+    rng = generator(random_state)
+    some = rng.permutation(length[fine])[:_DRAWN] if fine.any() else np.zeros(1)
+    draws: Any = int(random_state) if isinstance(random_state, int | np.integer) else rng
+    median = estimate(some, "length", statistic="median", confidence=confidence, random_state=draws)
     return Norms(
         **{name: share(name, int(hit.sum()), n, confidence=confidence) for name, hit in which.items()},
         length=median,

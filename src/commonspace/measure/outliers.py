@@ -1,7 +1,8 @@
 """Outliers: single vectors far from all others, and pairs whose two sides do not belong together.
 
-`outliers` gives each vector the mean Euclidean distance of its direction to those of its k nearest neighbours, and
-calls it an outlier where the log of that has a robust z (median and MAD) above `limit`.
+`outliers` gives each vector the Euclidean distance of its direction to that of its k-th nearest neighbour, so that a
+group of up to k outliers does not hide itself, and calls it an outlier where the log of that has a robust z (median and
+MAD) above `limit`.
 
 `pair_outliers` asks how well x_i and y_i fit, in two ways that need no labels:
 
@@ -17,8 +18,8 @@ right pairs that the space does not understand look the same. The doubt about a 
 pairs of its rank, wrong / density(p), with a density that falls with p (a histogram made monotone); outliers are pairs
 of a doubt above one half.
 
-Sources: distance to k neighbours Ramaswamy, Rastogi and Shim, "Efficient Algorithms for Mining Outliers from Large
-Data Sets", 2000; Storey, "A Direct Approach to False Discovery Rates", 2002; the question is that of the audit in
+Sources: distance to the k-th neighbour Ramaswamy, Rastogi and Shim, "Efficient Algorithms for Mining Outliers from
+Large Data Sets", 2000; Storey, "A Direct Approach to False Discovery Rates", 2002; the question is that of the audit in
 "CleanCLIP: Mitigating Data Poisoning Attacks in Multimodal Contrastive Learning", the fit is ours.
 """
 
@@ -52,7 +53,7 @@ class Outliers:
     share : Estimate
         Share of the rows looked at that are outliers.
     distance : Estimate
-        Median distance to the k nearest neighbours.
+        Median distance to the k-th nearest neighbour.
     rows : tuple of int
         Outliers, farthest first.
     z : (m,) float64
@@ -77,7 +78,7 @@ class Outliers:
 
     def __str__(self) -> str:
         return (
-            f"outliers  {self.share}\ndistance to {self.k} neighbours  {self.distance}\nfarthest rows: "
+            f"outliers  {self.share}\ndistance to neighbour {self.k}  {self.distance}\nfarthest rows: "
             f"{', '.join(map(str, self.rows[:10])) or 'none'}"
         )
 
@@ -139,7 +140,7 @@ def outliers(
     X : (n, dim) array, memory map, or iterable of (rows, dim) blocks
         Vectors, compared by cosine. Rows that are zero or not finite are left out and counted as skipped.
     k : int
-        Neighbours: groups of up to k outliers are seen.
+        Which neighbour: groups of up to k outliers are seen.
     limit : float
         Robust z beyond which a row is an outlier.
     most : int
@@ -161,7 +162,7 @@ def outliers(
     cosines, _ = nearest(queries, rows, check_positive("k", k), own=positions)
     if len(queries) < 2 or not cosines.shape[1]:
         raise BadInput(f"outliers needs at least two rows with a direction, got {len(queries)}")
-    distance = np.sqrt(np.maximum(2 - 2 * cosines.astype(np.float64), 0)).mean(axis=1)
+    distance = np.sqrt(np.maximum(2 - 2 * cosines[:, -1].astype(np.float64), 0))
     z = robust_z(np.log(np.maximum(distance, 1e-6)), least=0.01)
     first = np.argsort(-z, kind="stable")
     draws: Any = int(random_state) if isinstance(random_state, int | np.integer) else rng

@@ -20,5 +20,5 @@ def robust_z(values: np.ndarray, *, least: float = 0.0) -> np.ndarray:
     away = v - np.median(v)
     spread = max(1.4826 * float(np.median(np.abs(away))), least)
     if spread <= 0:
-        return np.where(away == 0, 0.0, np.sign(away) * np.inf)
+        return np.where(away == 0, 0.0, np.copysign(np.inf, away))
     return away / spread
