@@ -17,7 +17,7 @@ def sides(n=60, dim=8, noise=0.6, seed=0, things=40):
     words = [f"word {i}" for i in labels]
     return {
         "text": Side(x, labels, "text", words, classes=labels % 3),
-        "image": Side(y, labels, "image", [np.full((4, 4), i, np.uint8) for i in range(n)], words),
+        "image": Side(y, labels, "image", [np.full((4, 4), i % 256, np.uint8) for i in range(n)], words),
     }
 
 

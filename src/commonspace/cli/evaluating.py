@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from commonspace import __version__
 from commonspace.cli.shared import (
     Columns,
     Group,
@@ -124,6 +124,6 @@ def _about(path: Path, table: Path, question: Any) -> dict[str, Any]:
         "columns": ", ".join(f"{m} = {c}" for m, c in question.columns.items()) or "by the names of the modalities",
         "right answers": f"rows with the same {question.group}" if question.group else "rows with the same first item",
         "date": date.today().isoformat(),
-        "commonspace": version("commonspace"),
+        "commonspace": __version__,
     }
     return facts | ({"hubs": question.hubs} if question.hubs else {})

@@ -179,14 +179,14 @@ class Direction:
         """Return a query that counts with its first answers, and the best right one where it is not among them."""
         found, rank = self.answers, self.first[place]
         shown = [
-            self.gallery.show(int(row), f"{i + 1}: {score:.3f}", bool(right))
+            self.gallery.show(int(row), f"{i + 1} · {score:.3f}", bool(right))
             for i, (row, score, right) in enumerate(
                 zip(found.rows[place, :most], found.scores[place], found.right[place], strict=False)
             )
         ]
         if not found.right[place, :most].any():
-            shown.append(self.gallery.show(int(found.best[place]), f"{rank:,.0f}:", True))
-        query = self.queries.show(int(self.judged[place]), "" if rank < 1.5 else f"right answer at {rank:,.0f}")
+            shown.append(self.gallery.show(int(found.best[place]), f"rank {rank:,.0f}", True))
+        query = self.queries.show(int(self.judged[place]), "" if rank < 1.5 else f"right answer at rank {rank:,.0f}")
         return Case(query.item, query.caption, query.note, query.kind, tuple(shown))
 
 

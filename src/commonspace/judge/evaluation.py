@@ -16,7 +16,6 @@ from commonspace.judge.beside import beside_section, index_section
 from commonspace.judge.curves import calibration_curve, cut_off_curves, rank_curves
 from commonspace.judge.directions import Direction
 from commonspace.judge.judged import CHANCE, Judged, corrected, judge_all, weaker
-from commonspace.judge.pictures import Bars
 from commonspace.judge.report import Report, Section, Sheet
 from commonspace.judge.slices import FEWEST, slices
 from commonspace.judge.verdict import headline, verdict
@@ -25,6 +24,12 @@ from commonspace.measure import Calibration, calibration, metric
 METRICS = ("hit@1", "hit@5", "hit@10", "recall@1", "recall@10", "mrr", "ndcg@10", "median_rank")
 WORST = 6
 TYPICAL = 4
+HOW = (
+    "hit@k: a right answer is among the first k (image-text papers write R@k). recall@k: the share of all right "
+    "answers among the first k.\n\nIntervals are 95 %, from a bootstrap over things: queries of one thing are drawn "
+    "together. Chance is the expectation over all random orders. Differences are paired by query, their p-values "
+    "corrected over all directions and metrics (Holm); a median has no such test."
+)
 
 
 def evaluation_report(
@@ -111,28 +116,8 @@ def sizes(directions: Sequence[Direction]) -> str:
 
 
 def _figures(judged: Sequence[Judged], back: Sequence[Any], first: str, random_state: int) -> Section:
-    names = list(dict.fromkeys(b for j in judged for b in j.baselines if b != CHANCE))
-    rows = [
-        [
-            j.direction.title, m, figure, j.baselines[CHANCE][m].value, *(j.baselines.get(b, {}).get(m) for b in names),
-            j.gains.get(m), j.outcome(m),
-        ]
-        for j in judged
-        for m, figure in j.figures.items()
-    ]  # fmt: skip
-    strongest = "chance" if not names else "the strongest baseline"
-    sheet = Sheet(
-        ["direction", "metric", "figure", CHANCE, *names, f"more than {strongest}", ""],
-        rows,
-        "Intervals are 95 %, from a bootstrap over things: queries of one thing are drawn together. Chance is the "
-        "expectation over all random orders. Differences are paired by query; their p-values are corrected over all "
-        "lines (Holm). A median has no such test."
-        + "".join(
-            f" {b} is left out: {why}." for b, why in {k: v for j in judged for k, v in j.left_out.items()}.items()
-        ),
-        "Figures",
-    )
-    sheets = [sheet]
+    sheets = [_sheet(j) for j in judged]
+    left_out = {name: why for j in judged for name, why in j.left_out.items()}
     if back:
         sheets.append(
             Sheet(
@@ -150,11 +135,23 @@ def _figures(judged: Sequence[Judged], back: Sequence[Any], first: str, random_s
     )
     return Section(
         "How much is found",
-        "hit@k: a right answer is among the first k (image-text papers write R@k). recall@k: the share of all right "
-        "answers among the first k.",
+        HOW + "".join(f" {name} is left out: {why}." for name, why in left_out.items()),
         tuple(sheets),
         pictures,
     )
+
+
+def _sheet(judged: Judged) -> Sheet:
+    """Return the figures of one direction beside its baselines."""
+    names = [b for b in judged.baselines if b != CHANCE]
+    rows = [
+        [m, figure, judged.baselines[CHANCE][m].value, *(judged.baselines[b][m] for b in names), judged.gains.get(m)]
+        + ([judged.gains[m].b if m in judged.gains else ""] if names else [])
+        + [judged.outcome(m)]
+        for m, figure in judged.figures.items()
+    ]
+    gain = ["more than the strongest", "which is"] if names else [f"more than {CHANCE}"]
+    return Sheet(["metric", "figure", CHANCE, *names, *gain, ""], rows, title=judged.direction.title)
 
 
 def _scores(judged: Sequence[Judged], random_state: int) -> Section | None:
@@ -170,16 +167,8 @@ def _scores(judged: Sequence[Judged], random_state: int) -> Section | None:
             continue
     if not found:
         return None
-    rows = [[name, c.error, c.least, c.scores[0], c.right[0], c.scores[-1], c.right[-1]] for name, c in found.items()]
-    head = [
-        "direction",
-        "calibration error",
-        "of perfect probabilities",
-        "lowest scores",
-        "right",
-        "highest scores",
-        "right",
-    ]
+    rows = [[name, c.error, c.least] for name, c in found.items()]
+    head = ["direction", "calibration error", "of perfect probabilities"]
     return Section(
         "How far scores can be trusted",
         "If higher scores are right more often, a limit on the score can say when there is no answer. The calibration "
@@ -192,7 +181,6 @@ def _scores(judged: Sequence[Judged], random_state: int) -> Section | None:
 
 def _classes(judged: Sequence[Judged], first: str, random_state: int) -> Section | None:
     sheets: list[Sheet] = []
-    pictures: list[Bars] = []
     tables = []
     for j in judged:
         classes = j.direction.queries.classes
@@ -212,13 +200,6 @@ def _classes(judged: Sequence[Judged], first: str, random_state: int) -> Section
         rows = [[s.name, s.figure, c, _apart(c)] for s in found for c in [next(p)]]
         title = j.direction.title
         sheets.append(Sheet(["class", first, "class - the rest", ""], rows, title=title))
-        figures = [s.figure for s in found]
-        pictures.append(
-            Bars(
-                f"{first} by class, {title}", "class", first, [s.name for s in found], [f.value for f in figures],
-                [f.low for f in figures], [f.high for f in figures], note="Worst difference to the rest first.",
-            )
-        )  # fmt: skip
     if not sheets:
         return None
     return Section(
@@ -226,7 +207,6 @@ def _classes(judged: Sequence[Judged], first: str, random_state: int) -> Section
         f"Classes of at least {FEWEST} queries. P-values are corrected over all classes and directions (Holm): where "
         "many are looked at, some differ by chance.",
         tuple(sheets),
-        tuple(pictures),
     )
 
 

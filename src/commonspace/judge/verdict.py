@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from commonspace.judge.cells import number, signed
+from commonspace.judge.cells import alike, number
 from commonspace.judge.judged import LEVEL, Judged, effect
 from commonspace.measure import Comparison, Estimate
 
@@ -36,11 +36,11 @@ def verdict(
     ways = sorted(judged, key=lambda j: j.figures[name].value, reverse=True)
     parts = [works(judged, name)]
     if len(ways) > FEW:
-        parts.append(f"Best and worst of {len(ways)} directions. {found(ways[0], name)} {found(ways[-1], name)}")
+        parts += [f"Best of {len(ways)} directions: {found(ways[0], name)}", f"Worst: {found(ways[-1], name)}"]
     else:
         parts += [found(j, name) for j in judged]
-    between = " ".join(direction_words(c, name) for _, _, c in back_and_forth)
-    return "\n\n".join(p for p in (*parts[:1], " ".join(parts[1:]), between, *more) if p)
+    between = [direction_words(c, name) for _, _, c in back_and_forth]
+    return "\n\n".join(p for p in (*parts, *between, *more) if p)
 
 
 def works(judged: Sequence[Judged], name: str) -> str:
@@ -83,8 +83,7 @@ def direction_words(difference: Comparison, name: str) -> str:
     low = difference.b if what == "better" else difference.a
     return (
         f"{low} is the weaker direction: for the same {difference.n:,} things, {difference.a} minus {difference.b} is "
-        f"{signed(difference.difference)} in {name} ({signed(difference.low)} to {signed(difference.high)}, "
-        f"{p_words(difference)})."
+        f"{_gap(difference, name)}."
     )
 
 
@@ -94,10 +93,12 @@ def system_words(difference: Comparison, name: str, title: str) -> str:
     if what == "no difference shown":
         return f"{title}: no difference between {difference.a} and {difference.b} is shown{_seen(difference)}."
     verb = "more" if what == "better" else "less"
-    return (
-        f"{title}: {difference.a} finds {verb} than {difference.b}, {signed(difference.difference)} in {name} "
-        f"({signed(difference.low)} to {signed(difference.high)}, {p_words(difference)})."
-    )
+    return f"{title}: {difference.a} finds {verb} than {difference.b}, {_gap(difference, name)}."
+
+
+def _gap(difference: Comparison, name: str) -> str:
+    value, low, high = alike(difference.difference, difference.low, difference.high, sign="+")
+    return f"{value} in {name} ({low} to {high}, {p_words(difference)})"
 
 
 def p_words(difference: Comparison) -> str:
