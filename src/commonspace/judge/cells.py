@@ -92,16 +92,16 @@ def cell(value: Any, scales: dict[str, tuple[float, float]] | None = None, *, sh
     if _is_number(value):
         return Cell("number", number(value), sort=_sort(value))
     if isinstance(value, Estimate):
-        between = f"{number(value.low)} to {number(value.high)}"
-        point, shown, zero, p, sure = value.value, number(value.value), None, "", True
+        shown, low, high = alike(value.value, value.low, value.high)
+        point, zero, p, sure = value.value, None, "", True
     elif isinstance(value, Comparison):
-        between = f"{signed(value.low)} to {signed(value.high)}"
+        shown, low, high = alike(value.difference, value.low, value.high, sign="+")
         p = "p<0.001" if value.p_value < 0.001 else f"p={value.p_value:.3f}"
-        point, shown, zero, sure = value.difference, signed(value.difference), 0.0, value.p_value < LEVEL
+        point, zero, sure = value.difference, 0.0, value.p_value < LEVEL
     else:
         return Cell("text", str(value))
     bar = _bar(value.low, point, value.high, (scales or {}).get(_key(value)), zero)
-    return Cell("figure", shown, _sort(point), between, f"{value.n:,}" if show_n else "", p, bar, sure)
+    return Cell("figure", shown, _sort(point), f"{low} to {high}", f"{value.n:,}" if show_n else "", p, bar, sure)
 
 
 def number(value: Any) -> str:
@@ -115,9 +115,10 @@ def number(value: Any) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
-def signed(value: float) -> str:
-    """Return a difference with its sign."""
-    return (("+" if value > 0 else "") + number(value)) if math.isfinite(value) else number(value)
+def alike(*values: float, sign: str = "") -> list[str]:
+    """Return figures that belong together with the same decimals: three, or one where any of them reaches 10."""
+    digits = 3 if max((abs(v) for v in values if math.isfinite(v)), default=0) < 10 else 1
+    return [f"{v:{sign},.{digits}f}" if math.isfinite(v) else number(v) for v in values]
 
 
 def _is_number(value: Any) -> bool:

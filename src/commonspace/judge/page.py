@@ -70,11 +70,11 @@ def style_sheet() -> str:
     return _own("style.css")
 
 
-def policy(style: str, script: str) -> str:
+def policy(style: str, script: str | None = None) -> str:
     """Return the content security policy of a page with this style and script and nothing from elsewhere."""
+    scripts = "" if script is None else f"script-src '{_digest(script)}'; "
     return (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; {scripts}base-uri 'none'; form-action 'none'"
     )
 
 

@@ -18,6 +18,7 @@ Sources: Zadrozny and Elkan, "Transforming classifier scores into accurate multi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ def _bins(values: np.ndarray, bins: int) -> list[np.ndarray]:
     ends = np.linspace(0, len(values), min(bins, max(1, len(values) // IN_A_BIN)) + 1).round().astype(np.int64)
     first = np.searchsorted(values[order], values[order], "left")  # of each run of equal values
     cuts = np.unique([0, *(first[e] for e in ends[1:-1]), len(values)])
-    return [order[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [order[a:b] for a, b in pairwise(cuts)]
 
 
 def _error(
