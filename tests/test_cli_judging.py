@@ -53,8 +53,7 @@ def test_remedies_are_tried_when_asked_for(matrix, capsys):
 
 
 def test_reports_are_written(matrix, tmp_path, capsys):
-    for name in ("r.html", "r.json"):
-        assert run(capsys, "doctor", matrix, "-f", "isotropy", "--out", tmp_path / name)[0] == 0
+    assert run(capsys, "doctor", matrix, "-f", "isotropy", "--out", tmp_path / "r.html")[0] == 0
     assert "Isotropy" in (tmp_path / "r.html").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["title"] == "Check-up of m.npy"
 

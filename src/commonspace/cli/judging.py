@@ -49,7 +49,9 @@ def doctor(
     treat: Annotated[
         bool, typer.Option("--treat", help="Try the remedy of each finding, measured on pairs it has not seen.")
     ] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a report: .html or .json.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write a page, e.g. report.html, and beside it report.json.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples, halves and intervals.")] = 0,
     on_error: OnError = "raise",
     as_json: Json = False,
@@ -177,5 +179,7 @@ def _write(done: CheckUp, title: str, out: Path) -> None:
     """Write the report where it was asked for."""
     from commonspace.judge.page import write_html, write_json
 
-    (write_json if out.suffix == ".json" else write_html)(done.to_report(title), out)
-    remark(f"wrote {out}")
+    report = done.to_report(title)
+    if out.suffix == ".html":
+        write_html(report, out)
+    write_json(report, out.with_suffix(".json"))
