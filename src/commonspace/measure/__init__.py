@@ -1,5 +1,6 @@
 """Retrieval metrics with exact ties, intervals, paired tests and CKA, on plain arrays."""
 
+from commonspace.measure.adjudication import Adjudicator, judge_next
 from commonspace.measure.cka import linear_cka
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
@@ -22,6 +23,7 @@ __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "Adjudicator",
     "Comparison",
     "Detour",
     "Estimate",
@@ -43,6 +45,7 @@ __all__ = [
     "holm",
     "icnn_score",
     "intramodal",
+    "judge_next",
     "linear_cka",
     "mean_rank_variance",
     "metric",
