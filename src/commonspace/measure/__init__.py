@@ -15,6 +15,7 @@ from commonspace.measure.median_rank import MedianRank
 from commonspace.measure.metric import RankMetric, metric
 from commonspace.measure.mrr import MRR
 from commonspace.measure.ndcg import NDCG
+from commonspace.measure.overlap import RBO, jaccard, overlap, rbo
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
@@ -23,6 +24,7 @@ __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "RBO",
     "Adjudicator",
     "Comparison",
     "Detour",
@@ -45,8 +47,11 @@ __all__ = [
     "holm",
     "icnn_score",
     "intramodal",
+    "jaccard",
     "judge_next",
     "linear_cka",
     "mean_rank_variance",
     "metric",
+    "overlap",
+    "rbo",
 ]
