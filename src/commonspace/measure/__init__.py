@@ -16,6 +16,7 @@ from commonspace.measure.metric import RankMetric, metric
 from commonspace.measure.mrr import MRR
 from commonspace.measure.ndcg import NDCG
 from commonspace.measure.overlap import RBO, jaccard, overlap, rbo
+from commonspace.measure.qrels_power import QrelsPower, qrels_power
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
@@ -33,6 +34,7 @@ __all__ = [
     "Hit",
     "IntraModal",
     "MedianRank",
+    "QrelsPower",
     "RankMetric",
     "Ranks",
     "Recall",
@@ -53,5 +55,6 @@ __all__ = [
     "mean_rank_variance",
     "metric",
     "overlap",
+    "qrels_power",
     "rbo",
 ]
