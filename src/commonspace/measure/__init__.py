@@ -1,6 +1,7 @@
 """Retrieval metrics with exact ties, intervals, paired tests and CKA, on plain arrays."""
 
 from commonspace.measure.adjudication import Adjudicator, judge_next
+from commonspace.measure.adjudication_curves import AdjudicationCurves, AdjudicationPoint, adjudication_curves
 from commonspace.measure.cka import linear_cka
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
@@ -26,6 +27,8 @@ __all__ = [
     "MRR",
     "NDCG",
     "RBO",
+    "AdjudicationCurves",
+    "AdjudicationPoint",
     "Adjudicator",
     "Comparison",
     "Detour",
@@ -39,6 +42,7 @@ __all__ = [
     "Ranks",
     "Recall",
     "Relevance",
+    "adjudication_curves",
     "bootstrap",
     "compare",
     "compare_many",
