@@ -8,6 +8,7 @@ comes first, so that the effort is spread evenly. The orders and their sources a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
 from itertools import islice
 from typing import Any, Self
 
@@ -86,7 +87,8 @@ class Adjudicator:
         ]
         self._orders = [ORDERS[method](pool, **self.parameters) for pool in self._pools]
         self._open = [np.ones(len(pool.ids), bool) for pool in self._pools]
-        self._left = np.array([len(pool.ids) for pool in self._pools])
+        self._left = [len(pool.ids) for pool in self._pools]
+        self._queue = [(0, i) for i in range(len(self._pools))]  # a heap of (judged or out, query), some out of date
         self._history: list[tuple[Id, Id, float]] = []
         self._grades: dict[Id, dict[Id, float]] = {q: {} for q in self.queries}
         self._pending: dict[tuple[Id, Id], None] = {}  # an ordered set
@@ -114,10 +116,11 @@ class Adjudicator:
 
     def __next__(self) -> tuple[Id, Id]:
         """Propose the next (query, document); the pools are exhausted when there is none."""
-        if not self._left.any():
+        while self._queue and not self._is_next(*self._queue[0]):
+            heappop(self._queue)
+        if not self._queue:
             raise StopIteration
-        effort = np.array([len(pool.ids) for pool in self._pools]) - self._left
-        number = int(np.where(self._left > 0, effort, np.iinfo(np.int64).max).argmin())
+        number = self._queue[0][1]
         doc = self._orders[number].next(self._open[number])
         self._close(number, doc)
         proposed = self.queries[number], self._pools[number].ids[doc]
@@ -148,9 +151,14 @@ class Adjudicator:
             self._close(number, doc)
             self._orders[number].tell(doc, value >= self.relevant_from)
 
+    def _is_next(self, done: int, number: int) -> bool:
+        return self._left[number] > 0 and done == len(self._pools[number].ids) - self._left[number]
+
     def _close(self, number: int, doc: int) -> None:
-        self._left[number] -= self._open[number][doc]
-        self._open[number][doc] = False
+        if self._open[number][doc]:
+            self._open[number][doc] = False
+            self._left[number] -= 1
+            heappush(self._queue, (len(self._pools[number].ids) - self._left[number], number))
 
     def state(self) -> dict[str, Any]:
         """Return all that `resume` needs beside the runs, ready for JSON."""

@@ -65,6 +65,16 @@ class Pool:
         self.holds = self.ranks < self.absent
 
 
+def _first(pool: Pool, worth: np.ndarray, waiting: np.ndarray) -> tuple[int, int]:
+    """Return the system of most worth that holds a waiting document, and the first of them."""
+    for system in np.argsort(-worth, kind="stable"):
+        its = waiting[pool.lists[system]]
+        at = int(its.argmax()) if len(its) else 0
+        if len(its) and its[at]:
+            return int(system), int(pool.lists[system][at])
+    raise ValueError("no document is waiting")
+
+
 class DepthK:
     """By the best rank that any system gives."""
 
@@ -111,10 +121,7 @@ class MoveToFront:
         """Return the document to judge next."""
         while True:
             waiting = is_open | ((self.verdict >= 0) & ~self.counted)
-            left = (self.pool.holds & waiting).any(axis=1)
-            front = int(np.where(left, self.points, -np.inf).argmax())
-            docs = self.pool.lists[front]
-            doc = int(docs[waiting[docs].argmax()])
+            front, doc = _first(self.pool, self.points, waiting)
             if is_open[doc]:
                 self.last = doc
                 return doc
@@ -169,10 +176,7 @@ class MaxMean:
 
     def next(self, is_open: np.ndarray) -> int:
         """Return the document to judge next."""
-        left = (self.pool.holds & is_open).any(axis=1)
-        means = (1 + self.relevant) / (2 + self.judged)
-        docs = self.pool.lists[int(np.where(left, means, -1.0).argmax())]
-        return int(docs[is_open[docs].argmax()])
+        return _first(self.pool, (1 + self.relevant) / (2 + self.judged), is_open)[1]
 
     def tell(self, doc: int, relevant: bool) -> None:
         """Learn what a judge said."""
