@@ -2,6 +2,7 @@
 
 from commonspace.measure.adjudication import Adjudicator, judge_next
 from commonspace.measure.adjudication_curves import AdjudicationCurves, AdjudicationPoint, adjudication_curves
+from commonspace.measure.agreement import CrossCheck, SystemCheck, cross_check
 from commonspace.measure.cka import linear_cka
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
@@ -31,6 +32,7 @@ __all__ = [
     "AdjudicationPoint",
     "Adjudicator",
     "Comparison",
+    "CrossCheck",
     "Detour",
     "Estimate",
     "Gap",
@@ -42,11 +44,13 @@ __all__ = [
     "Ranks",
     "Recall",
     "Relevance",
+    "SystemCheck",
     "adjudication_curves",
     "bootstrap",
     "compare",
     "compare_many",
     "contrastive_gap",
+    "cross_check",
     "estimate",
     "evaluate",
     "evaluate_retrieval",
