@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from commonspace.core.errors import BadInput, Corrupt, NotFound
 from commonspace.measure import Adjudicator, judge_next
-from commonspace.measure.judging_orders import ORDERS, Hedge, MaxMean, MoveToFront, Pool
+from commonspace.measure.judging_orders import ORDERS
 
 METHODS = tuple(ORDERS)
 RUNS = {
@@ -28,97 +28,6 @@ def judged_in_order(order, n=None):
         seen.append((query, document))
         order.tell(query, document, judge(query, document))
     return seen
-
-
-class Untouched:
-    """A generator that leaves everything in the order of the input, so that examples can be worked by hand."""
-
-    def permutation(self, n):
-        return np.arange(n)
-
-
-def worked(order_of, rankings, relevant, **parameters):
-    """Return the whole order of judging for rankings whose systems stand in the order given."""
-    pool = Pool(rankings, Untouched())
-    order = order_of(pool, **parameters)
-    is_open, seen = np.ones(len(pool.ids), bool), []
-    while is_open.any():
-        doc = order.next(is_open)
-        is_open[doc] = False
-        seen.append(pool.ids[doc])
-        order.tell(doc, pool.ids[doc] in relevant)
-    return seen
-
-
-# Worked examples
-
-
-def test_depth_k_goes_rank_by_rank():
-    seen = [d for q, d in judged_in_order(Adjudicator(RUNS, method="depth_k")) if q == "q"]
-    assert set(seen[:2]) == {"r1", "n4"}
-    assert set(seen[2:5]) == {"r2", "n2", "n5"}
-    assert set(seen[5:8]) == {"r3", "r4", "n1"}
-
-
-def test_move_to_front_follows_a_system_while_it_brings_relevant_documents():
-    # A: a is relevant, so on to b, which is not: A has -1. B: c is not: B has -1. C: d is, e is, f is not: C has -1.
-    # All have -1 and A comes first: g is not, A has -2. B: h is, then i, and B ends; C: j; A: k.
-    a, b, c = ["a", "b", "g", "k"], ["c", "h", "i"], ["d", "e", "f", "j"]
-    assert worked(MoveToFront, [a, b, c], set("adehij")) == list("abcdefghijk")
-
-
-def test_move_to_front_does_not_charge_a_system_for_what_another_was_charged_for():
-    # a is not relevant and costs A a point; B passes it over, has none lost and goes on with b.
-    assert worked(MoveToFront, [["a", "c"], ["a", "b", "d"]], {"b"}) == list("abdc")
-
-
-def test_max_mean_asks_the_arm_with_the_best_record():
-    # a (A) relevant: A 2/3, B 1/2. c not: A 2/4, level with B, and A comes first: e not: A 2/5. Now B: b yes 2/3, d, f.
-    a, b = ["a", "c", "e", "g"], ["b", "d", "f", "h"]
-    assert worked(MaxMean, [a, b], {"a", "b", "d"}) == ["a", "c", "e", "b", "d", "f", "h", "g"]
-
-
-def test_with_no_memory_only_the_last_judgement_counts():
-    # a, c relevant: A 2/3. e not: A 1/3, B 1/2: b not, B 1/3, level, A first: g not. Then B.
-    a, b = ["a", "c", "e", "g"], ["b", "d"]
-    assert worked(MaxMean, [a, b], {"a", "c"}, memory=0.0) == ["a", "c", "e", "b", "g", "d"]
-
-
-def test_a_judgement_counts_for_every_arm_that_holds_the_document():
-    # a is not relevant and both A and B hold it (1/3), so C (1/2) is asked next.
-    assert worked(MaxMean, [["a", "x"], ["a", "y"], ["c"]], set())[:2] == ["a", "c"]
-
-
-def test_hedge_matches_a_loop_over_the_published_formulas():
-    rng = np.random.default_rng(0)
-    rankings = [[int(i) for i in rng.permutation(12)[: rng.integers(4, 9)]] for _ in range(5)]
-    relevant = {0, 3, 5, 7}
-    everything = list(dict.fromkeys(i for r in rankings for i in r))
-
-    def gain(ranking, doc):
-        if doc in ranking:
-            return 0.5 * np.log(len(ranking) / (ranking.index(doc) + 1))
-        behind = range(len(ranking) + 1, len(everything) + 1)
-        return 0.5 * np.mean([np.log(len(ranking) / r) for r in behind])
-
-    weights, left, want = np.ones(5), list(everything), []
-    while left:
-        sums = [sum(w / weights.sum() * gain(r, d) for w, r in zip(weights, rankings, strict=True)) for d in left]
-        doc = left.pop(int(np.argmax(sums)))
-        want.append(doc)
-        losses = np.array([gain(r, doc) * (-1 if doc in relevant else 1) for r in rankings])
-        weights = weights * 0.1**losses
-    assert worked(Hedge, rankings, relevant, beta=0.1) == want
-
-
-def test_hedge_goes_over_to_the_system_that_was_right():
-    good, bad = [f"r{i}" for i in range(10)], [f"n{i}" for i in range(10)]
-    seen = worked(Hedge, [bad, good], set(good), beta=0.1)
-    assert seen[:2] == ["n0", "r0"]
-    assert seen[2:8] == good[1:7]
-
-
-# What all of them share
 
 
 @pytest.mark.parametrize("method", METHODS)
