@@ -154,6 +154,7 @@ def test_an_empty_ranking_holds_nothing():
         (lambda: Adjudicator(RUNS).tell("q", "r1", None), BadInput, "a grade is a number"),
         (lambda: Adjudicator(RUNS, judged={"q": {"r1": 1}}).tell("q", "r1", 0), BadInput, "judged already"),
         (lambda: Adjudicator.resume(RUNS, {}), Corrupt, "not the state"),
+        (lambda: Adjudicator.resume(RUNS, {"format": 1}), Corrupt, "not the state"),
         (lambda: judge_next(RUNS, n=0), BadInput, "n must be"),
     ],
 )
@@ -165,5 +166,14 @@ def test_bad_input_is_named(call, error, words):
 def test_a_state_of_other_runs_is_refused():
     order = Adjudicator(RUNS)
     next(order)
-    with pytest.raises(Corrupt, match="do not hold it"):
-        Adjudicator.resume({"a": {"q": ["z"], "p": []}}, order.state())
+    other = {**RUNS, "bad": {**RUNS["bad"], "p": ["m4", "m3"]}}
+    with pytest.raises(Corrupt, match="pass judged="):
+        Adjudicator.resume(other, order.state())
+
+
+def test_ids_of_numpy_do_not_get_into_the_state():
+    order = Adjudicator({"a": np.array([[3, 1, 2]])}, method="depth_k")
+    next(order)
+    order.tell(np.int64(0), np.int64(3), np.float32(1))
+    assert json.loads(json.dumps(order.state()))["judged"] == [[0, 3, 1.0]]
+    assert list(Adjudicator.resume({"a": {0: [3, 1, 2]}}, order.state())) == [(0, 1), (0, 2)]

@@ -14,13 +14,15 @@ from typing import Any, Self
 
 import numpy as np
 
+from commonspace.core.digest import digest
 from commonspace.core.errors import BadInput, Corrupt, NotFound
 from commonspace.core.method import check_choice
 from commonspace.core.vectors import check_positive
 from commonspace.measure.judging_orders import ORDERS, Pool
-from commonspace.measure.runs import Id, check_grade, check_judgements, check_runs
+from commonspace.measure.runs import Id, check_grade, check_judgements, check_runs, plain_id
 
 FORMAT = 1
+STATE = {"method", "parameters", "depth", "relevant_from", "random_state", "runs", "judged", "pending"}
 
 
 class Adjudicator:
@@ -139,7 +141,7 @@ class Adjudicator:
         """
         if query not in self._number:
             raise NotFound(f"there is no query {query!r} in the runs")
-        value = check_grade(grade)
+        query, document, value = plain_id(query), plain_id(document), check_grade(grade)
         if document in self._grades[query]:
             raise BadInput(f"document {document!r} of query {query!r} is judged already: one grade a document")
         number = self._number[query]
@@ -160,6 +162,9 @@ class Adjudicator:
             self._left[number] -= 1
             heappush(self._queue, (len(self._pools[number].ids) - self._left[number], number))
 
+    def _digest(self) -> str:
+        return digest([[pool.ids, [docs.tolist() for docs in pool.lists]] for pool in self._pools])
+
     def state(self) -> dict[str, Any]:
         """Return all that `resume` needs beside the runs, ready for JSON."""
         return {
@@ -169,6 +174,7 @@ class Adjudicator:
             "depth": self.depth,
             "relevant_from": self.relevant_from,
             "random_state": self.random_state,
+            "runs": self._digest(),
             "judged": [list(row) for row in self._history],
             "pending": [list(row) for row in self._pending],
         }
@@ -180,18 +186,21 @@ class Adjudicator:
         Raises
         ------
         Corrupt
-            The state is not one, or pending documents are in no pool: the runs are others.
+            The state is not one, or was written for other runs.
         """
-        if not isinstance(state, Mapping) or state.get("format") != FORMAT:
+        if not isinstance(state, Mapping) or state.get("format") != FORMAT or STATE - set(state):
             raise Corrupt("this is not the state of an Adjudicator, or one of another version")
         settings = {k: state[k] for k in ("method", "depth", "relevant_from", "random_state")}
         again = cls(runs, **settings, **state["parameters"])
+        if again._digest() != state["runs"]:
+            raise Corrupt(
+                "this state was written for other runs; to go on with what is judged, and other runs, pass "
+                "judged={query: {id: grade}} to a new Adjudicator"
+            )
         for query, document, grade in state["judged"]:
             again.tell(query, document, grade)
         for query, document in state["pending"]:
-            number = again._number.get(query, -1)
-            if number < 0 or document not in again._pools[number].position:
-                raise Corrupt(f"document {document!r} of query {query!r} was proposed, but these runs do not hold it")
+            number = again._number[query]
             again._close(number, again._pools[number].position[document])
             again._pending[(query, document)] = None
         return again

@@ -38,7 +38,7 @@ def ranking(found: Any, depth: int | None = None) -> list[Id]:
         found = [ids[i] for i in np.argsort(-scores, kind="stable")]
     if isinstance(found, str | bytes) or not isinstance(found, Iterable):
         raise BadInput(f"a ranking is a sequence of ids, best first, or a mapping of id to score, not {found!r}")
-    ids = [_plain(i) for i in found]
+    ids = [plain_id(i) for i in found]
     if len(set(ids)) < len(ids):
         twice = next(i for n, i in enumerate(ids) if i in ids[:n])
         raise BadInput(f"a ranking holds {twice!r} twice: keep the better place only")
@@ -48,7 +48,7 @@ def ranking(found: Any, depth: int | None = None) -> list[Id]:
 def by_query(table: Any) -> dict[Id, Any]:
     """Return a mapping of query -> what belongs to it, from a mapping or from one row a query."""
     if isinstance(table, Mapping):
-        return {_plain(q): found for q, found in table.items()}
+        return {plain_id(q): found for q, found in table.items()}
     if isinstance(table, str | bytes) or not isinstance(table, Iterable):
         raise BadInput(f"a run maps each query to its ranking, or holds one ranking a row, but this is {table!r}")
     return dict(enumerate(table))
@@ -108,7 +108,7 @@ def check_judgements(judged: Any, queries: Iterable[Id]) -> dict[Id, dict[Id, fl
             raise NotFound(f"query {query!r} is judged, but no run has it: ids of queries must agree in kind, too")
         if not isinstance(grades, Mapping):
             raise BadInput(f"judgements of query {query!r} must map ids to grades, not {type(grades).__name__}")
-        out[query] = {_plain(i): check_grade(g) for i, g in grades.items()}
+        out[query] = {plain_id(i): check_grade(g) for i, g in grades.items()}
     return out
 
 
@@ -123,7 +123,7 @@ def check_grade(grade: Any) -> float:
     return value
 
 
-def _plain(name: Any) -> Id:
+def plain_id(name: Any) -> Id:
     """Return an id as a str or int that JSON can hold."""
     if isinstance(name, np.integer | np.str_):
         name = name.item()
