@@ -183,3 +183,20 @@ def test_sixty_systems_are_still_told_apart():
 def test_bad_input_is_named(call, words):
     with pytest.raises(BadInput, match=words):
         call(planted([0.0, 0.1]))
+
+
+def test_intervals_cover_what_new_topics_give_on_average():
+    rng = np.random.default_rng(11)
+    every, systems = 3000, 8
+    full = rng.uniform(0, 0.6, every) + np.linspace(0, 0.06, systems)[:, None] + 0.1 * rng.normal(size=(systems, every))
+    reduced = 0.7 * full + 0.05 * rng.normal(size=(systems, every))
+    found = []
+    for seed in range(40):
+        topics = rng.integers(0, every, 100)
+        tables = ({f"s{i}": row[topics] for i, row in enumerate(table)} for table in (full, reduced))
+        found.append(qrels_power(*tables, resamples=100, random_state=seed))
+    for name in ("f1", "tau", "tau_ap"):
+        figures = [getattr(f, name) for f in found]
+        mean = np.mean([e.value for e in figures])
+        assert sum(e.low <= mean <= e.high for e in figures) >= 36
+        assert np.mean([e.high - e.low for e in figures]) < 3 * np.std([e.value for e in figures]) * 2

@@ -19,7 +19,7 @@ C(i) / (i - 1), minus 1, with C(i) the systems above place i that full judgement
 The test is the paired t-test over topics, corrected over all pairs by Holm's procedure or for the false discovery rate.
 The randomisation test of `comparison` agrees with it, but its p-values are no smaller than one over the number of sign
 patterns, which a correction over a thousand pairs turns into nothing. Intervals are bootstraps over topics: topics are
-drawn, and both families of tests are made anew on the draw.
+drawn, and both families of tests are made anew on the draw; in planted worlds they cover more often than they say.
 
 Sources: the agreements and the figures from them as "How Discriminative Are Your Qrels? How To Study the Statistical
 Significance of Document Adjudication Methods"; tau-AP: Yilmaz, Aslam and Robertson, "A New Rank Correlation Coefficient
