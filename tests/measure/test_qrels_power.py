@@ -28,6 +28,20 @@ def test_planted_effects_are_kept_missed_invented_and_reversed():
     assert found.pairs == 6
 
 
+def test_pairs_are_counted_by_kind_and_by_who_is_ahead():
+    full, reduced = planted([0.0, 0.1, 0.2, 0.2]), planted([0.1, 0.0, 0.1, 0.3], seed=1)
+    found = qrels_power(full, reduced)
+    assert sum(found.counts.values()) == 6
+    assert found.counts["active agreement"] == len(found.kept) == 3
+    assert found.counts["active disagreement"] == len(found.reversed) == 1
+    for kind, pairs in (("mixed", found.missed + found.invented), ("passive", ())):
+        ahead = [(full[a].mean() > full[b].mean()) == (reduced[a].mean() > reduced[b].mean()) for a, b in pairs]
+        assert found.counts[f"{kind} agreement"] == sum(ahead)
+        assert found.counts[f"{kind} disagreement"] == len(ahead) - sum(ahead)
+    level = {name: np.linspace(0, 1, 20) for name in "abc"}
+    assert qrels_power(level, level).counts["passive agreement"] == 3
+
+
 def test_figures_follow_from_the_counts():
     full = planted([0.0, 0.1, 0.2, 0.3])
     reduced = {**full, "s1": full["s2"] + 0.001 * np.arange(60) % 0.007 - 0.003}  # s1 and s2 are level

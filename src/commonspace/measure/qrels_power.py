@@ -6,6 +6,7 @@ Every pair of systems is tested twice, under full and under reduced judgements (
     active disagreement   significant under both, another system better               reversed
     mixed                 significant under full judgements only: missed; under reduced only: invented
     passive               significant under neither
+    (mixed and passive ones are agreements where the same system is ahead under both, disagreements otherwise)
 
     precision = kept / significant under reduced       recall = kept / significant under full
     F1 = 2 kept / (significant under full + under reduced)
@@ -56,6 +57,8 @@ class QrelsPower:
         Pairs of systems; of an invented or reversed one the first is better under reduced judgements, else under full.
     pairs : int
         Pairs of systems in all.
+    counts : mapping of str to int
+        Pairs by kind: "active", "mixed" and "passive", each "... agreement" or "... disagreement".
     precision, recall, f1, mcc, publication_bias, tau, tau_ap : Estimate
         As defined above; n is the number of topics. Where nothing is claimed precision is 1, where there is nothing to
         find recall is 1, where both hold F1 and MCC are 1; where only one side of its table is empty MCC is 0.
@@ -70,6 +73,7 @@ class QrelsPower:
     invented: tuple[tuple[str, str], ...]
     reversed: tuple[tuple[str, str], ...]
     pairs: int
+    counts: Mapping[str, int]
     precision: Estimate
     recall: Estimate
     f1: Estimate
@@ -84,7 +88,14 @@ class QrelsPower:
         """Return the figures and the pairs, ready for JSON."""
         named = {k: [list(pair) for pair in getattr(self, k)] for k in ("kept", "missed", "invented", "reversed")}
         figures = {k: getattr(self, k).to_dict() for k in FIGURES}
-        return {**named, "pairs": self.pairs, **figures, "alpha": self.alpha, "correction": self.correction}
+        return {
+            **named,
+            "pairs": self.pairs,
+            "counts": dict(self.counts),
+            **figures,
+            "alpha": self.alpha,
+            "correction": self.correction,
+        }
 
     def __str__(self) -> str:
         counts = ", ".join(f"{len(getattr(self, k))} {k}" for k in ("kept", "missed", "invented", "reversed"))
@@ -144,6 +155,7 @@ def qrels_power(
     return QrelsPower(
         **_named_pairs(names, signs[0][0], signs[1][0]),
         pairs=signs[0].shape[1],
+        counts=_counts(signs[0][0], signs[1][0], *(_ahead(table.mean(axis=1)) for table in tables)),
         **figures,
         alpha=float(alpha),
         correction=correction,
@@ -231,6 +243,22 @@ def _correlations(full: np.ndarray, reduced: np.ndarray) -> dict[str, np.ndarray
         tau[draw] = both / scale if scale else 0.0
         tau_ap[draw] = ((x * y * above).sum(axis=1)[1:] / np.arange(1, size)).mean()
     return {"tau": tau, "tau_ap": tau_ap}
+
+
+def _ahead(means: np.ndarray) -> np.ndarray:
+    """Return which system of every pair is ahead: (pairs,) of -1, 0, 1."""
+    a, b = np.triu_indices(len(means), 1)
+    ahead: np.ndarray = _order(means)[b, a]
+    return ahead
+
+
+def _counts(full: np.ndarray, reduced: np.ndarray, ahead: np.ndarray, then: np.ndarray) -> dict[str, int]:
+    kind = (full != 0).astype(int) + (reduced != 0)
+    return {
+        f"{name} {way}": int(((kind == n) & ((ahead == then) == agrees)).sum())
+        for n, name in ((2, "active"), (1, "mixed"), (0, "passive"))
+        for way, agrees in (("agreement", True), ("disagreement", False))
+    }
 
 
 def _order(values: np.ndarray) -> np.ndarray:
