@@ -1,5 +1,8 @@
 """Retrieval metrics with exact ties, intervals and paired tests, and label-free health, on plain arrays."""
 
+from commonspace.measure.adjudication import Adjudicator, judge_next
+from commonspace.measure.adjudication_curves import AdjudicationCurves, AdjudicationPoint, adjudication_curves
+from commonspace.measure.agreement import CrossCheck, SystemCheck, cross_check
 from commonspace.measure.calibration import Calibration, calibration
 from commonspace.measure.cka import linear_cka
 from commonspace.measure.collapse import CollapseAlarm, Collapsed
@@ -24,6 +27,8 @@ from commonspace.measure.mrr import MRR
 from commonspace.measure.ndcg import NDCG
 from commonspace.measure.norms import Norms, norms
 from commonspace.measure.outliers import Outliers, PairOutliers, outliers, pair_outliers
+from commonspace.measure.overlap import RBO, jaccard, overlap, rbo
+from commonspace.measure.qrels_power import QrelsPower, qrels_power
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
@@ -33,10 +38,15 @@ __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "RBO",
+    "AdjudicationCurves",
+    "AdjudicationPoint",
+    "Adjudicator",
     "Calibration",
     "CollapseAlarm",
     "Collapsed",
     "Comparison",
+    "CrossCheck",
     "Detour",
     "Dimensions",
     "Drift",
@@ -55,16 +65,20 @@ __all__ = [
     "Norms",
     "Outliers",
     "PairOutliers",
+    "QrelsPower",
     "RankMetric",
     "Ranks",
     "Recall",
     "Relevance",
     "Spectrum",
+    "SystemCheck",
+    "adjudication_curves",
     "bootstrap",
     "calibration",
     "compare",
     "compare_many",
     "contrastive_gap",
+    "cross_check",
     "dimensions",
     "drift",
     "duplicates",
@@ -77,12 +91,17 @@ __all__ = [
     "imbalance",
     "intramodal",
     "isotropy",
+    "jaccard",
+    "judge_next",
     "linear_cka",
     "mean_rank_variance",
     "metric",
     "moved",
     "norms",
     "outliers",
+    "overlap",
     "pair_outliers",
+    "qrels_power",
+    "rbo",
     "spectrum",
 ]
