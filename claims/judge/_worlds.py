@@ -21,6 +21,7 @@ IDS = {"image": [f"image {i}" for i in range(len(LABELS))]}
 
 #: Every finding that has worlds.
 NAMES = (
+    "agreement",
     "collapse",
     "dimensions",
     "drift",
@@ -91,6 +92,8 @@ def planted(name: str, seed: int) -> Subject:
         return subject(*make[name](images, texts, rng), classes)
     if name == "neighbourhoods":
         return subject(images, texts, rng.permutation(classes))
+    if name == "agreement":
+        return subject(images, rng.permutation(texts), classes)
     if name == "intramodal":
         look = rng.normal(size=(5, DIM))[rng.integers(0, 5, len(LABELS))]
         return subject(images + 2.0 * look, texts, classes)
