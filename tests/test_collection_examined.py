@@ -41,9 +41,11 @@ def test_an_item_is_a_thing_of_all_its_modalities(filled):
 def test_a_field_can_say_what_is_the_same_thing_and_what_is_of_one_class(filled):
     subject = filled.subject(group="concept", class_column="family")
     assert len(np.unique(subject.codes("text"))) == N // 2
-    classes = subject.classes["text"]
+    classes = subject.classes["image"]
     assert {"x", "y"} < set(classes)
     assert len(set(classes)) == 2 + N // 3  # items without a family are classes of their own
+    assert len(subject.vectors["text"]) == N // 2  # the same words of the same concept count once
+    assert len(subject.vectors["image"]) == N
 
 
 def test_items_are_read_when_they_are_shown(filled):

@@ -168,7 +168,7 @@ def _show(done: CheckUp) -> None:
         for name, words in advice:
             typer.echo(f"  {name}: {words}")
     if done.treatments:
-        typer.echo("\nTried on pairs that were not learned from")
+        typer.echo("\nTried on things that were not learned from")
         for t in done.treatments:
             typer.echo("  " + str(t).replace("\n", "\n  "))
     for name, why in done.unsought.items():

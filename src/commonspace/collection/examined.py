@@ -10,6 +10,7 @@ import numpy as np
 from commonspace.collection.searching import Searching
 from commonspace.core.bags import Bags
 from commonspace.core.errors import BadInput, NotFound
+from commonspace.core.vectors import distinct_rows
 
 if TYPE_CHECKING:
     from commonspace.judge.doctor import CheckUp
@@ -33,7 +34,8 @@ class Examined(Searching):
         Parameters
         ----------
         group : str, optional
-            Field of labels: items with one label show the same thing. By default every item is a thing of its own.
+            Field of labels: items with one label show the same thing, and equal vectors of one label count once, as in
+            an evaluation. By default every item is a thing of its own.
         class_column : str, optional
             Field of a coarser label, such as a family or category.
         space_id : str, optional
@@ -63,6 +65,11 @@ class Examined(Searching):
         if not vectors:
             raise BadInput(f"{self._path} has no vectors of its space yet: there is nothing to check")
         labels = {f: {m: self._field(ids[m], f) for m in ids} for f in wanted}
+        if group is not None:
+            for m in ids:
+                first = distinct_rows(vectors[m], labels[group][m])
+                vectors[m], ids[m] = vectors[m][first], [ids[m][i] for i in first]
+                labels = {f: of | {m: of[m][first]} for f, of in labels.items()}
         return Subject(
             vectors,
             things={m: np.array([str(i) for i in mine]) for m, mine in ids.items()} if group is None else labels[group],

@@ -19,9 +19,10 @@ from commonspace.core.registry import build, entries, find, name_of
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.report import Report, Section, Sheet
 from commonspace.judge.subject import Subject
-from commonspace.judge.treatment import METRIC, Treatment
+from commonspace.judge.treatment import HALF, METRIC, Treatment
 from commonspace.judge.treatment import treat as try_remedy
 
+_VERDICTS = ("helps", "helps and hurts", "hurts", "no difference shown", "not measured")
 _EFFECTS = {1: "better", 0: "no difference shown", -1: "worse"}
 
 
@@ -66,9 +67,9 @@ class CheckUp:
         if flagged:
             need = "needs" if len(flagged) == 1 else "need"
             said = f"{len(flagged)} of {_count(looked, 'finding')} {need} attention: {', '.join(flagged)}."
-        for verdict in ("helps", "helps and hurts", "hurts", "no difference shown"):
-            if names := [t.remedy for t in self.treatments if t.verdict == verdict]:
-                said += f" Tried on unseen pairs: {', '.join(names)}: {verdict}."
+        tried = {v: [t.remedy for t in self.treatments if t.verdict == v] for v in _VERDICTS}
+        if words := [f"{', '.join(names)}: {verdict}" for verdict, names in tried.items() if names]:
+            said += f" Tried on unseen things: {'; '.join(words)}."
         if self.unsought:
             said += f" {_count(len(self.unsought), 'finding')} could not be looked for."
         return said + (" Stopped before all was done." if self.interrupted else "")
@@ -205,6 +206,7 @@ def check_up(
     found: list[Found] = []
     unsought: dict[str, str] = {}
     treatments: list[Treatment] = []
+    halves: tuple[Subject, Subject] | None = None  # the same for all remedies, so that they can be compared
     interrupted = False
     try:
         with task("Check-up", len(looked_for)) if progress else silent() as bar:
@@ -214,7 +216,8 @@ def check_up(
                 unsought |= {name_of(finding): why} if why else {}
                 bar.advance()
         for remedy, asked in _to_try(found, looked_for, wanted, treat):
-            treatments.append(try_remedy(subject, remedy, asked, _stream(root, name_of(remedy))))
+            halves = halves or _halved(subject, _stream(root, "halves"))
+            treatments.append(try_remedy(subject, remedy, asked, _stream(root, name_of(remedy)), halves=halves))
     except KeyboardInterrupt:
         interrupted = True
     about = {
@@ -257,6 +260,13 @@ def _to_try(
     if wanted:
         return [(r, asked.get(name_of(r), [])) for r in wanted]
     return [(build("Remedy", r), fs) for r, fs in asked.items()] if treat else []
+
+
+def _halved(subject: Subject, rng: Any) -> tuple[Subject, Subject] | None:
+    try:
+        return subject.halves(rng, most=HALF)
+    except BadInput:
+        return None  # each treatment says so
 
 
 def _stream(root: int, name: str) -> Any:

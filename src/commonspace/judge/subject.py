@@ -19,8 +19,8 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
 from commonspace.judge.report import Case
+from commonspace.measure.streams import Rows
 
-BLOCK = 1 << 16  # rows of a file read at once
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -102,8 +102,8 @@ class Subject:
         if ("sound", modality) not in self._known:
             x = self.vectors[modality]
             kept = []
-            for start in range(0, len(x), BLOCK):
-                peak = np.abs(np.asarray(x[start : start + BLOCK])).max(axis=1).astype(np.float64)  # NaN wins
+            for start, block in Rows(x).blocks():
+                peak = np.abs(block).max(axis=1).astype(np.float64)  # NaN wins
                 kept.append(start + np.flatnonzero((peak > 0) & (peak <= LARGEST)))
             self._known["sound", modality] = np.concatenate(kept)
         found: np.ndarray = self._known["sound", modality]

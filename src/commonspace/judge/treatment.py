@@ -124,7 +124,14 @@ class Treatment:
         }
 
 
-def treat(subject: Subject, remedy: Any, findings: Sequence[Finding], rng: np.random.Generator) -> Treatment:
+def treat(
+    subject: Subject,
+    remedy: Any,
+    findings: Sequence[Finding],
+    rng: np.random.Generator,
+    *,
+    halves: tuple[Subject, Subject] | None = None,
+) -> Treatment:
     """Fit a remedy on one half of a subject and measure it on the other.
 
     Parameters
@@ -135,6 +142,8 @@ def treat(subject: Subject, remedy: Any, findings: Sequence[Finding], rng: np.ra
     findings : sequence of Finding
         What asked for it, to be looked for again.
     rng : Generator
+    halves : (Subject, Subject), optional
+        What to learn from and what to measure on; cut here otherwise.
     """
     made: Remedy = build("Remedy", remedy)
     names = tuple(name_of(f) for f in findings)
@@ -142,7 +151,7 @@ def treat(subject: Subject, remedy: Any, findings: Sequence[Finding], rng: np.ra
     if why := made.lacks(subject):
         return replace(said, why_not=f"it needs what is not there: {why}")
     try:
-        learn, test = subject.halves(rng, most=HALF)
+        learn, test = subject.halves(rng, most=HALF) if halves is None else halves
         made.fit(learn, rng)
         before, after = _again(test, made, findings, rng)
         directions = measured(test, made, rng)

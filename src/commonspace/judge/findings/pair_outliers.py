@@ -1,4 +1,4 @@
-"""Are some of the pairs wrong, or planted?
+"""Are some of the pairs wrong?
 
     score = 1 - share of pairs that are likely wrong
 
@@ -9,7 +9,8 @@ upper estimate. It goes up, too, where partners that are all alike share one dir
 triggers do.
 
 Judge pairs that were not trained on where you can: a space that was trained on a wrong pair may have learned it by
-heart.
+heart. Marks that were planted to call up a text are no business of this finding: in a trained space all partners of one
+text share a direction, marked or not. Look for them in the outputs of the encoders (`align.find_triggers`).
 """
 
 from __future__ import annotations
@@ -67,8 +68,6 @@ class PairOutliers(Finding):
 
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return one entry for every two modalities that share enough things."""
-        from commonspace.align.poison import find_triggers
-
         limit = check_share("limit", self.limit)
         found = []
         for a, b in combinations(subject.things, 2):
@@ -79,20 +78,13 @@ class PairOutliers(Finding):
             rows_a, rows_b, things = rows_a[chosen], rows_b[chosen], things[chosen]
             X = {a: subject.units(a, rows_a), b: subject.units(b, rows_b)}
             judged = pair_outliers(X[a], X[b], groups=things, most=len(things), random_state=rng)
-            # As they are stored: at length one a strong mark takes from all else that a vector says.
-            stored = {m: np.asarray(subject.vectors[m][r], np.float32) for m, r in ((a, rows_a), (b, rows_b))}
-            planted = [g for g in find_triggers(stored, random_state=rng).groups if g.suspicious]
             score = 1 - judged.wrong.value
-            flag = 1 - judged.wrong.low < limit or bool(planted)
+            flag = 1 - judged.wrong.low < limit
             doubt = dict(zip(judged.positions.tolist(), judged.doubt.tolist(), strict=True))
             cases = []
             for i in judged.rows[:SHOWN]:
                 partner = subject.case(b, int(rows_b[i]), "its partner")
                 cases.append(subject.case(a, int(rows_a[i]), f"likely wrong ({doubt[i]:.0%})", (partner,)))
-            for g in planted[:3]:
-                for row in g.pairs[:2].tolist():
-                    side = rows_a if g.marked == a else rows_b
-                    cases.append(subject.case(g.marked, int(side[row]), "shares one direction with others of its text"))
             found.append(
                 Found(
                     "pair-outliers",
@@ -100,13 +92,11 @@ class PairOutliers(Finding):
                     float(np.clip(score, 0, 1)),
                     flag,
                     f"About {judged.wrong.value:.1%} [{judged.wrong.low:.1%}, {judged.wrong.high:.1%}] of "
-                    f"{len(things):,} pairs look wrong, or are not understood by the space"
-                    + (f"; {len(planted)} groups of pairs look planted." if planted else "; none looks planted."),
+                    f"{len(things):,} pairs look wrong, or are not understood by the space.",
                     evidence={
                         "share of wrong pairs": judged.wrong,
                         "cosine of partners": judged.similarity,
                         "pairs likely wrong": len(judged.rows),
-                        "groups that look planted": len(planted),
                     },
                     pictures=(
                         histogram(
