@@ -21,11 +21,11 @@ from commonspace.align.auto import Choice, Facts, choose
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
+from commonspace.align.hygiene.noisy_pairs import PairQuality
+from commonspace.align.hygiene.remedies import remedied
 from commonspace.align.negatives import Companions, Negatives
 from commonspace.align.nesting import nested
-from commonspace.align.noisy_pairs import PairQuality
 from commonspace.align.recipe import Recipe, get_recipe
-from commonspace.align.remedies import remedied
 from commonspace.align.torch_state import at_precision, seeded
 from commonspace.align.trainer import Trainer
 from commonspace.align.validation import prefix_figures, retrieval_figures, subsample

@@ -15,7 +15,7 @@ import numpy as np
 from commonspace.align.auto import Choice, Facts, choose
 from commonspace.align.detection import Detected, detect
 from commonspace.align.grid import Reads, objectives_grid, samplers_grid
-from commonspace.align.noisy_pairs import LEAST
+from commonspace.align.hygiene.noisy_pairs import LEAST
 from commonspace.align.recipe import RECIPES
 from commonspace.align.roles import Roles
 from commonspace.align.training_rows import TrainingRows

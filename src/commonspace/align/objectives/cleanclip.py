@@ -11,7 +11,7 @@ right; other relevant items are left out of the comparison, as are those of `inf
 augmentation, variants or dropout both views are the same, and the second part only spreads vectors out.
 
 For fine-tuning heads that were trained on doubtful pairs, on pairs that are trusted or were filtered (see
-`commonspace.align.poison`); much shorter and slower than training. ``within=0`` is `infonce`.
+`commonspace.align.hygiene.poison`); much shorter and slower than training. ``within=0`` is `infonce`.
 
 Source: "CleanCLIP: Mitigating Data Poisoning Attacks in Multimodal Contrastive Learning", which augments both views;
 here one is the encoder's undisturbed output (`Views.frozen`). Where a batch brings none, it is z_m itself without

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from commonspace.align.data import PairData
-from commonspace.align.noisy_pairs import LEAST
+from commonspace.align.hygiene.noisy_pairs import LEAST
 from commonspace.align.standard import Standard
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of

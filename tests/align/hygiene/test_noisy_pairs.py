@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tests.align.conftest import shuffled, two_views
 
-from commonspace.align.noisy_pairs import PairQuality, pair_quality
+from commonspace.align.hygiene.noisy_pairs import PairQuality, pair_quality
 from commonspace.core.errors import BadInput
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from commonspace.align.noisy_labels import CleanedLabels, clean_labels, mutual_neighbours
+from commonspace.align.hygiene.noisy_labels import CleanedLabels, clean_labels, mutual_neighbours
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
 

@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from commonspace.align.audit import write_csv
+from commonspace.align.hygiene.audit import write_csv
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.paper import Paper

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from commonspace.align.audit import write_csv
+from commonspace.align.hygiene.audit import write_csv
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.vectors import check_positive

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from commonspace.align.text_filters import filter_texts
+from commonspace.align.hygiene.text_filters import filter_texts
 from commonspace.core.errors import BadInput
 
 WORDS = st.lists(st.sampled_from(["a", "red", "bird", "on", "tree", "Tree"]), max_size=5).map(" ".join)

@@ -6,9 +6,9 @@ from tests.align.conftest import shuffled, two_views
 
 from commonspace.align.data import PairData
 from commonspace.align.forward import Layer, NumpyHead
-from commonspace.align.noisy_pairs import pair_quality
-from commonspace.align.remedies import cleaned
-from commonspace.align.second_look import second_look
+from commonspace.align.hygiene.noisy_pairs import pair_quality
+from commonspace.align.hygiene.remedies import cleaned
+from commonspace.align.hygiene.second_look import second_look
 
 
 def random_heads(data: PairData) -> dict[str, NumpyHead]:

@@ -33,9 +33,9 @@ from typing import Any
 
 import numpy as np
 
-from commonspace.align.audit import write_csv
 from commonspace.align.data import PairData
-from commonspace.align.pair_judges import BLOCK, TAIL, TEMPERATURES, Judge, by_map, judged_once, learned_map
+from commonspace.align.hygiene.audit import write_csv
+from commonspace.align.hygiene.pair_judges import BLOCK, TAIL, TEMPERATURES, Judge, by_map, judged_once, learned_map
 from commonspace.core.errors import BadInput
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.align.conftest import shuffled
 
-from commonspace.align.pair_judges import Judge, _density_ratio, _losses, by_map, by_neighbours, judged_once
+from commonspace.align.hygiene.pair_judges import Judge, _density_ratio, _losses, by_map, by_neighbours, judged_once
 
 
 def test_the_loss_equals_the_naive_loop() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
-from commonspace.align.noisy_pairs import SURE, PairQuality, judge
-from commonspace.align.second_look import second_look
+from commonspace.align.hygiene.noisy_pairs import SURE, PairQuality, judge
+from commonspace.align.hygiene.second_look import second_look
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 

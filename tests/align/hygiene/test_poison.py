@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from commonspace.align.noisy_pairs import pair_quality
-from commonspace.align.poison import find_triggers, like, whitened
+from commonspace.align.hygiene.noisy_pairs import pair_quality
+from commonspace.align.hygiene.poison import find_triggers, like, whitened
 from commonspace.core.errors import BadInput
 
 

@@ -7,8 +7,8 @@ from tests.align.conftest import shuffled, two_views
 
 from commonspace.align.data import PairData
 from commonspace.align.fit import fit_heads
-from commonspace.align.noisy_pairs import pair_quality
-from commonspace.align.remedies import Likely, cleaned, repaired
+from commonspace.align.hygiene.noisy_pairs import pair_quality
+from commonspace.align.hygiene.remedies import Likely, cleaned, repaired
 from commonspace.align.samplers.uniform import Uniform
 from commonspace.core.errors import BadInput
 
