@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from commonspace.align.detection import detect
+from commonspace.align.tables.detection import detect
 from commonspace.core.errors import BadInput, NotFound
 
 WORDS = ["old red cup", "small blue house", "tall green tree", "a grey dog runs", "the full moon", "one wooden boat"]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from commonspace.align.roles import Roles
-from commonspace.align.suited import suited
+from commonspace.align.tables.roles import Roles
+from commonspace.align.tables.suited import suited
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.registry import entries
 

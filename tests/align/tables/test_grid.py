@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 import commonspace.align as align
-from commonspace.align.grid import Reads, markdown, objectives_grid, probe, samplers_grid
-from commonspace.align.suited import CALLS
+from commonspace.align.tables.grid import Reads, markdown, objectives_grid, probe, samplers_grid
+from commonspace.align.tables.suited import CALLS
 from commonspace.core.registry import entries
 
-DOCS = Path(__file__).parents[2] / "docs/methods/align.md"
-BEGIN, END = "<!-- inputs grid: python -m commonspace.align.grid -->\n", "\n<!-- end of the inputs grid -->"
+DOCS = Path(__file__).parents[3] / "docs/methods/align.md"
+BEGIN, END = "<!-- inputs grid: python -m commonspace.align.tables.grid -->\n", "\n<!-- end of the inputs grid -->"
 
 
 def known() -> dict[str, Reads]:
@@ -26,7 +26,7 @@ def test_the_grid_in_the_documentation_is_what_the_methods_say_of_themselves() -
     text = DOCS.read_text(encoding="utf-8")
     assert BEGIN in text
     shown = text.partition(BEGIN)[2].partition(END)[0]
-    assert shown == markdown(), "write the output of `python -m commonspace.align.grid` between the two marks"
+    assert shown == markdown(), "write the output of `python -m commonspace.align.tables.grid` between the two marks"
 
 
 @pytest.mark.parametrize(

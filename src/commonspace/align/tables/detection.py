@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from commonspace.align.roles import Roles
+from commonspace.align.tables.roles import Roles
 from commonspace.core.errors import BadInput
 from commonspace.core.tables import read_table
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from commonspace.align.roles import TRANSFORMS, Roles, read_column
+from commonspace.align.tables.roles import TRANSFORMS, Roles, read_column
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.tables import read_table
 

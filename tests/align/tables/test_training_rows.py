@@ -7,7 +7,7 @@ import pytest
 from sklearn import datasets
 
 from commonspace.align.fit import fit_heads
-from commonspace.align.roles import Roles
+from commonspace.align.tables.roles import Roles
 from commonspace.core.errors import BadInput
 from commonspace.core.registry import build
 from commonspace.space import Space

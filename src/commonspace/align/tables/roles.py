@@ -35,7 +35,7 @@ from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.tables import Table, read_table
 
 if TYPE_CHECKING:
-    from commonspace.align.training_rows import TrainingRows
+    from commonspace.align.tables.training_rows import TrainingRows
 
 Source = str | Mapping[str, Any]
 SEPARATORS = (",", ";", "|")
@@ -209,7 +209,7 @@ class Roles:
         NotFound, BadInput
             A column that is not there, a cell that a transform cannot take, no row left.
         """
-        from commonspace.align.training_rows import training_rows
+        from commonspace.align.tables.training_rows import training_rows
 
         return training_rows(self, read_table(table))
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from commonspace.align.relevance import by_sets, of_rows
-from commonspace.align.roles import OWN_COLUMN, Roles, listed, read_column
+from commonspace.align.tables.roles import OWN_COLUMN, Roles, listed, read_column
 from commonspace.core.digest import digest
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
