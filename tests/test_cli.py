@@ -213,7 +213,7 @@ def test_an_unreadable_picture_can_be_skipped_and_is_named(place, capsys, tmp_pa
 def test_ctrl_c_in_training_saves_what_was_learned_and_says_so_with_130(place, capsys, tmp_path, monkeypatch):
     import importlib
 
-    trainer = importlib.import_module("commonspace.align.trainer").Trainer
+    trainer = importlib.import_module("commonspace.align.training.trainer").Trainer
     whole = trainer.epoch
 
     def epoch(self, number):

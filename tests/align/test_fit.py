@@ -10,7 +10,7 @@ from tests.align.conftest import two_views
 
 from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.objectives.infonce import InfoNCE
-from commonspace.align.trainer import Trainer
+from commonspace.align.training.trainer import Trainer
 from commonspace.core.errors import BadInput, CommonspaceError
 from commonspace.core.vectors import unit
 from commonspace.core.views import Views

@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from commonspace.align.augment import Augment
     from commonspace.align.baselines import compare_baselines
     from commonspace.align.curation import curate
     from commonspace.align.encoder_ranks import rank_encoders
@@ -21,20 +20,21 @@ if TYPE_CHECKING:
     from commonspace.align.hygiene.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.hygiene.poison import TriggerReport, find_triggers
     from commonspace.align.hygiene.text_filters import FilteredTexts, filter_texts
-    from commonspace.align.recipe import RECIPES, Recipe
     from commonspace.align.refinement import Refined, refine
+    from commonspace.align.training.augment import Augment
+    from commonspace.align.training.recipe import RECIPES, Recipe
     from commonspace.align.two_tier import TwoTier, fit_two_tier
 
 _LAZY = {
-    "Augment": "augment",
+    "Augment": "training.augment",
     "CleanedLabels": "hygiene.noisy_labels",
     "FilteredTexts": "hygiene.text_filters",
     "FitResult": "fit",
     "GapBridge": "gap_bridge",
     "NumpyHead": "forward",
     "PairQuality": "hygiene.noisy_pairs",
-    "RECIPES": "recipe",
-    "Recipe": "recipe",
+    "RECIPES": "training.recipe",
+    "Recipe": "training.recipe",
     "Refined": "refinement",
     "TriggerReport": "hygiene.poison",
     "TwoTier": "two_tier",

@@ -24,11 +24,11 @@ from commonspace.align.forward import NumpyHead
 from commonspace.align.hygiene.noisy_pairs import PairQuality
 from commonspace.align.hygiene.remedies import remedied
 from commonspace.align.negatives import Companions, Negatives
-from commonspace.align.nesting import nested
-from commonspace.align.recipe import Recipe, get_recipe
-from commonspace.align.torch_state import at_precision, seeded
-from commonspace.align.trainer import Trainer
-from commonspace.align.validation import prefix_figures, retrieval_figures, subsample
+from commonspace.align.training.nesting import nested
+from commonspace.align.training.recipe import Recipe, get_recipe
+from commonspace.align.training.torch_state import at_precision, seeded
+from commonspace.align.training.trainer import Trainer
+from commonspace.align.training.validation import prefix_figures, retrieval_figures, subsample
 from commonspace.core.blocks import Block
 from commonspace.core.errors import BadInput, CommonspaceError
 from commonspace.core.progress import task
@@ -141,7 +141,7 @@ def fit_heads(
     valid : (X, present, groups), fraction or None
         Held-out data, or the share of groups to hold out, or nothing.
     recipe : str, mapping or Recipe
-        Where the arguments left at None come from; see `commonspace.align.recipe`.
+        Where the arguments left at None come from; see `commonspace.align.training.recipe`.
     head, objective, augment, epochs, batch_size, lr, weight_decay, warmup, schedule, average, decay, patience
         As in `Recipe`; None leaves it to the recipe. The objective may be "auto": one is chosen by what the training
         part shows (see `commonspace.align.auto`), and the result says which and why.

@@ -39,19 +39,10 @@ import numpy as np
 from commonspace.align.hygiene.audit import write_csv
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
-from commonspace.core.paper import Paper
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, check_vectors, unit
 
-PAPERS = (
-    Paper(
-        "CAPro: Webly Supervised Learning with Cross-Modality Aligned Prototypes",
-        2023,
-        "https://arxiv.org/abs/2310.09761",
-    ),
-    Paper("Re-ranking Person Re-identification with k-reciprocal Encoding", 2017, "https://arxiv.org/abs/1701.08398"),
-)
 BLOCK = 2048
 _FOLDS = 5
 _KEPT, _CORRECTED, _DROPPED = "kept", "corrected", "dropped"

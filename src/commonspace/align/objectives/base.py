@@ -23,8 +23,14 @@ from torch import Tensor, nn
 
 from commonspace.align.mixing import Mixing, mixing_of
 from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.paper import Paper
 from commonspace.core.registry import build
 from commonspace.core.views import Views
+
+# Its recipe is the default of `fit_heads`; its losses without negatives are `PairExtra`s.
+IMPROVED_BASELINES = Paper(
+    "Improved baselines for vision-language pre-training", 2023, "https://arxiv.org/abs/2305.08675"
+)
 
 
 class ObjectiveModule(nn.Module):

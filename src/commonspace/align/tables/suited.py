@@ -14,11 +14,11 @@ import numpy as np
 
 from commonspace.align.auto import Choice, Facts, choose
 from commonspace.align.hygiene.noisy_pairs import LEAST
-from commonspace.align.recipe import RECIPES
 from commonspace.align.tables.detection import Detected, detect
 from commonspace.align.tables.grid import Reads, objectives_grid, samplers_grid
 from commonspace.align.tables.roles import Roles
 from commonspace.align.tables.training_rows import TrainingRows
+from commonspace.align.training.recipe import RECIPES
 from commonspace.core.registry import entries
 from commonspace.core.tables import read_table
 

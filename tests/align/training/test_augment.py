@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from commonspace.align.augment import Augment, choose_variant
+from commonspace.align.training.augment import Augment, choose_variant
 from commonspace.core.errors import BadInput
 
 N, D = 4000, 3

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from commonspace.align.recipe import Recipe
-from commonspace.align.trainer import head_spec, learning_rate_factor
+from commonspace.align.training.recipe import Recipe
+from commonspace.align.training.trainer import head_spec, learning_rate_factor
 from commonspace.core.errors import BadInput
 
 

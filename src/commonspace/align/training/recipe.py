@@ -18,13 +18,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from commonspace.align.augment import Augment
+from commonspace.align.training.augment import Augment
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.method import check_choice
-from commonspace.core.paper import Paper
 from commonspace.core.vectors import check_positive
-
-PAPER = Paper("Improved baselines for vision-language pre-training", 2023, "https://arxiv.org/abs/2305.08675")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from commonspace.align.gradcache import cached_backward, depends_on_neighbours
 from commonspace.align.heads.mlp import MLP
 from commonspace.align.objectives.infonce import InfoNCE
+from commonspace.align.training.gradcache import cached_backward, depends_on_neighbours
 from commonspace.core.errors import BadInput
 from commonspace.core.views import Views
 

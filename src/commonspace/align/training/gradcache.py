@@ -21,12 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from commonspace.core.paper import Paper
 from commonspace.core.vectors import check_positive
-
-PAPER = Paper(
-    "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup", 2021, "https://arxiv.org/abs/2101.06983"
-)
 
 
 def cached_backward(

@@ -18,16 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from commonspace.align.augment import choose_variant
 from commonspace.align.average import Average
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
-from commonspace.align.gradcache import cached_backward, depends_on_neighbours
 from commonspace.align.mixing import draws_for, mix, placed
 from commonspace.align.modules import PerModality
 from commonspace.align.negatives import Batch, Companions
 from commonspace.align.objectives.base import build_objective, tell
-from commonspace.align.recipe import Recipe
+from commonspace.align.training.augment import choose_variant
+from commonspace.align.training.gradcache import cached_backward, depends_on_neighbours
+from commonspace.align.training.recipe import Recipe
 from commonspace.core.blocks import Block
 from commonspace.core.errors import BadInput
 from commonspace.core.registry import build

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from commonspace.align.objectives.matryoshka import nested_sizes
-from commonspace.align.recipe import Recipe
+from commonspace.align.training.recipe import Recipe
 from commonspace.core.errors import BadInput
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonspace.align.data import PairData
-from commonspace.align.validation import ranks, retrieval_figures, subsample
+from commonspace.align.training.validation import ranks, retrieval_figures, subsample
 
 
 @given(seed=st.integers(0, 50))

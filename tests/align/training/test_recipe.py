@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from commonspace.align.augment import Augment
-from commonspace.align.recipe import RECIPES, Recipe, get_recipe
+from commonspace.align.training.augment import Augment
+from commonspace.align.training.recipe import RECIPES, Recipe, get_recipe
 from commonspace.core.errors import BadInput, NotFound
 
 
