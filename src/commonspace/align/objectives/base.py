@@ -11,6 +11,8 @@ and two wishes, for objectives that read more than the rows themselves:
 
     wants_layers          True for `Views.layers`
     wants_mixed           a `Mixing` for `Views.mixed`; may change from step to step
+
+A constructor may say only what differs from its base and hand on the rest, see `commonspace.core.handed_on`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 
 from commonspace.align.mixing import Mixing, mixing_of
 from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.handed_on import make_whole
 from commonspace.core.paper import Paper
 from commonspace.core.registry import build
 from commonspace.core.views import Views
@@ -39,6 +42,10 @@ class ObjectiveModule(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._diagnostics: dict[str, float] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        make_whole(cls)
 
     @property
     def diagnostics(self) -> dict[str, float]:

@@ -21,13 +21,14 @@ gradient.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from commonspace.align.objectives.base import zero_of
-from commonspace.align.objectives.contrastive import soft_target_direction
+from commonspace.align.objectives.contrastive import Temperature, soft_target_direction
 from commonspace.align.objectives.infonce import InfoNCE
 from commonspace.core.errors import BadInput, NotFitted
 from commonspace.core.paper import Paper
@@ -52,20 +53,11 @@ class CleanCLIP(InfoNCE):
     Parameters
     ----------
     across, within : float
-        Weights of the two parts; neither negative.
-    temperature, learn_temperature
-        As in `infonce`; both parts have the same.
+        Weights of the two parts, of one temperature; neither negative.
     """
 
-    def __init__(
-        self,
-        *,
-        across: float = 1.0,
-        within: float = 1.0,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-    ) -> None:
-        super().__init__(temperature=temperature, learn_temperature=learn_temperature)
+    def __init__(self, *, across: float = 1.0, within: float = 1.0, **temperature: Unpack[Temperature]) -> None:
+        super().__init__(**temperature)
         if not (across >= 0 and within >= 0 and across + within > 0):
             raise BadInput(f"across and within must not be negative nor both 0, got {across!r} and {within!r}")
         self.across = across

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,14 @@ from torch.nn.functional import normalize, softplus
 
 from commonspace.align.modules import PerModality
 from commonspace.align.objectives.base import shared_rows
-from commonspace.align.objectives.contrastive import Contrastive, Direction, positives_of, soft_target_direction, some
+from commonspace.align.objectives.contrastive import (
+    Contrastive,
+    Direction,
+    Temperature,
+    positives_of,
+    soft_target_direction,
+    some,
+)
 from commonspace.core.errors import BadInput, NotFitted
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -58,12 +66,6 @@ class CLSR(Contrastive):
         How much the temperature grows towards items that the frozen outputs hold for alike; 0 leaves it.
     hidden : int
         Hidden width of the decoders.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
     def __init__(
@@ -73,12 +75,9 @@ class CLSR(Contrastive):
         reconstruction: float = 0.1,
         adaptivity: float = 0.0,
         hidden: int = 256,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
+        **temperature: Unpack[Temperature],
     ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(**temperature)
         if min(separation, reconstruction, adaptivity) < 0:
             raise BadInput(
                 "separation, reconstruction and adaptivity must not be negative, got "

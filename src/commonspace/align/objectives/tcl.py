@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,14 @@ from torch.nn.functional import normalize, pad
 from commonspace.align.average import Average
 from commonspace.align.modules import PerModality
 from commonspace.align.objectives.base import zero_of
-from commonspace.align.objectives.contrastive import Contrastive, Direction, positives_of, soft_target_direction, some
+from commonspace.align.objectives.contrastive import (
+    Contrastive,
+    Direction,
+    Temperature,
+    positives_of,
+    soft_target_direction,
+    some,
+)
 from commonspace.core.errors import BadInput, NotFitted
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -71,12 +78,6 @@ class TCL(Contrastive):
         Weight of the past in the slow copy at a step, 0 to below 1.
     distillation : float
         Share of the target that the slow copy's own scores make up, 0 to 1. Softens pairs that may be wrong.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
     def __init__(
@@ -87,12 +88,9 @@ class TCL(Contrastive):
         queue: int = 512,
         decay: float = 0.995,
         distillation: float = 0.0,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
+        **temperature: Unpack[Temperature],
     ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(**temperature)
         if not min(cross, within) >= 0 or not max(cross, within) > 0:
             raise BadInput(f"cross and within must be at least 0 and not both 0, got {cross!r} and {within!r}")
         if not queue >= 0 or not 0 <= decay < 1 or not 0 <= distillation <= 1:
