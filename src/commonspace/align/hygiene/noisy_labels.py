@@ -29,14 +29,13 @@ Encoding".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from commonspace.align.hygiene.audit import write_csv
+from commonspace.align.hygiene.audit import Audit, Columns, shown
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.progress import task
@@ -49,7 +48,7 @@ _KEPT, _CORRECTED, _DROPPED = "kept", "corrected", "dropped"
 
 
 @dataclass(frozen=True)
-class CleanedLabels:
+class CleanedLabels(Audit):
     """What `clean_labels` decided.
 
     Parameters
@@ -91,7 +90,7 @@ class CleanedLabels:
 
     def table(
         self,
-        items: Mapping[str, Sequence[Any]] | None = None,
+        items: Columns | None = None,
         *,
         classes: Sequence[Any] | None = None,
         ids: Sequence[Any] | None = None,
@@ -107,6 +106,7 @@ class CleanedLabels:
         ids : sequence of n, optional
             Names of the items; positions by default.
         """
+        ids, columns = shown(len(self.given), items, ids)
         names = range(self.probability.shape[1]) if classes is None else classes
         rows = []
         for i in np.argsort(-self.doubt, kind="stable").tolist():
@@ -115,19 +115,15 @@ class CleanedLabels:
             other = "which is the best" if best == own else f"{names[best]} {q:.0%}"
             rows.append(
                 {
-                    "id": i if ids is None else ids[i],
+                    "id": ids[i],
                     "label": names[own],
                     "action": str(self.action[i]),
                     "new label": names[int(self.labels[i])] if self.labels[i] >= 0 else "",
                     "reason": f"{names[own]} {p:.0%}, {other}; text and definition agree by {self.match[i]:.2f}",
-                    **{name: column[i] for name, column in (items or {}).items()},
+                    **{name: column[i] for name, column in columns.items()},
                 }
             )
         return rows
-
-    def to_csv(self, path: str | Path, items: Mapping[str, Sequence[Any]] | None = None, **options: Any) -> None:
-        """Write the audit as a file for a spreadsheet."""
-        write_csv(path, self.table(items, **options))
 
     def __str__(self) -> str:
         counts = {name: int((self.action == name).sum()) for name in (_KEPT, _CORRECTED, _DROPPED)}

@@ -28,13 +28,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from commonspace.align.data import PairData
-from commonspace.align.hygiene.audit import write_csv
+from commonspace.align.hygiene.audit import Audit, Columns, shown
+from commonspace.align.hygiene.enough import LEAST, enough_pairs
 from commonspace.align.hygiene.pair_judges import BLOCK, TAIL, TEMPERATURES, Judge, by_map, judged_once, learned_map
 from commonspace.core.errors import BadInput
 from commonspace.core.progress import task
@@ -42,7 +42,6 @@ from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, unit
 from commonspace.measure.estimates import Estimate, bootstrap
 
-LEAST = 50  # pairs below which nothing can be said
 SURE = 0.5  # a pair is kept above it; a suggestion is taken above it
 
 
@@ -78,7 +77,7 @@ class JudgedPairs:
 
 
 @dataclass(frozen=True)
-class PairQuality:
+class PairQuality(Audit):
     """What `pair_quality` found.
 
     Parameters
@@ -117,9 +116,7 @@ class PairQuality:
         }
         return PairQuality(n, judged)
 
-    def table(
-        self, items: Mapping[str, Sequence[Any]] | None = None, *, ids: Sequence[Any] | None = None
-    ) -> list[dict[str, Any]]:
+    def table(self, items: Columns | None = None, *, ids: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         """Return the audit: one row a pair, the least likely first, with reasons that a person can check.
 
         Parameters
@@ -129,29 +126,25 @@ class PairQuality:
         ids : sequence of n, optional
             Names of the items; positions by default.
         """
-        shown = items or {}
+        ids, columns = shown(self.n, items, ids)
         rows = []
         for (a, b), found in self.judged.items():
             for i in np.argsort(found.probability, kind="stable").tolist():
                 row, other, p = int(found.rows[i]), int(found.partner[i]), float(found.probability[i])
                 first, second = (f"{100 * v:.3g} %" for v in found.better[i])
-                entry: dict[str, Any] = {"pair": f"{a}-{b}", "id": row if ids is None else ids[row]}
-                entry |= {m: shown[m][row] for m in (a, b) if m in shown}
+                entry: dict[str, Any] = {"pair": f"{a}-{b}", "id": ids[row]}
+                entry |= {m: columns[m][row] for m in (a, b) if m in columns}
                 entry |= {
                     "probability": round(p, 4),
                     "verdict": "right" if p > 0.8 else "wrong" if p < 0.2 else "doubtful",
                     "reason": f"{first} of the others' {b} fit its {a} better, {second} of their {a} its {b}",
-                    "suggestion": other if ids is None else ids[other],
+                    "suggestion": ids[other],
                     "suggestion_share": round(float(found.share[i]), 4),
                 }
-                if b in shown:
-                    entry[f"suggested {b}"] = shown[b][other]
+                if b in columns:
+                    entry[f"suggested {b}"] = columns[b][other]
                 rows.append(entry)
         return sorted(rows, key=lambda r: r["probability"])
-
-    def to_csv(self, path: str | Path, items: Mapping[str, Sequence[Any]] | None = None, **options: Any) -> None:
-        """Write the audit as a file for a spreadsheet."""
-        write_csv(path, self.table(items, **options))
 
     @property
     def likely(self) -> np.ndarray:
@@ -217,11 +210,7 @@ def judge(data: PairData, *, folds: int = 5, repeats: int = 3, rng: np.random.Ge
     if check_positive("folds", folds) < 2:
         raise BadInput("folds must be at least 2: a pair is judged by a map that has not seen it")
     check_positive("repeats", repeats)
-    shared = {names: np.flatnonzero(data.present[names[0]] & data.present[names[1]]) for names in _pairs(data)}
-    enough = {names: rows for names, rows in shared.items() if len(rows) >= LEAST}
-    if not enough:
-        most = max(map(len, shared.values()), default=0)
-        raise BadInput(f"at least {LEAST} pairs are needed to tell right from wrong ones, and there are {most}")
+    enough = enough_pairs(data, combinations(data.modalities, 2), "tell right from wrong ones")
     if 2 * folds > (fewest := min(map(len, enough.values()))):
         raise BadInput(
             f"{fewest} pairs cannot be cut into {folds} folds of at least 2: pass folds={fewest // 2} or fewer"
@@ -258,10 +247,10 @@ def wrong_share(data: PairData, *, most: int = BLOCK, rng: np.random.Generator) 
         Mean over the pairs of modalities that share at least 50 items; None if there is none.
     """
     first = data.modalities[0]
-    asked = [names for names in _pairs(data) if len(data.modalities) <= 3 or first in names]
+    asked = [names for names in combinations(data.modalities, 2) if len(data.modalities) <= 3 or first in names]
     tails = []
     for a, b in asked:
-        rows = rng.permutation(np.flatnonzero(data.present[a] & data.present[b]))[:most]
+        rows = rng.permutation(data.shared(a, b))[:most]
         if len(rows) >= LEAST:
             learned = partial(_a_map, data.X[a][rows, 0], data.X[b][rows, 0])
             parts = np.array_split(rng.permutation(len(rows)), 5)
@@ -272,10 +261,6 @@ def wrong_share(data: PairData, *, most: int = BLOCK, rng: np.random.Generator) 
     ends = np.array([(t.mean(), *bootstrap(t, random_state=rng)) for t in tails]).mean(axis=0)
     value, low, high = (min(1.0, float(v)) for v in ends)
     return Estimate("wrong pairs", value, low, high, n=min(map(len, tails)))
-
-
-def _pairs(data: PairData) -> list[tuple[str, str]]:
-    return list(combinations(data.modalities, 2))
 
 
 def _a_map(A: np.ndarray, B: np.ndarray, learn: np.ndarray) -> list[Judge]:

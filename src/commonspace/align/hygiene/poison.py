@@ -1,5 +1,4 @@
-"""`find_triggers`: pairs that may have been planted, so that a mark calls up a text whatever else the item shows.
-shows.
+"""`find_triggers`: pairs that may have been planted, so that a mark calls up a text whatever else it shows.
 
 A poisoned set holds a few items with one mark (a patch, a tone, a phrase) that are paired with one text. What gives
 them away is not that they fit badly: a map that has seen some of them predicts the others perfectly, so that
@@ -28,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from commonspace.align.data import PairData
-from commonspace.align.hygiene.noisy_pairs import LEAST
+from commonspace.align.hygiene.enough import enough_pairs
 from commonspace.align.standard import Standard
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of
@@ -158,17 +157,11 @@ def find_triggers(
         raise BadInput(f"similarity is a cosine, above -1 and at most 1, not {similarity!r}")
     rng = generator(random_state)
     found = []
-    enough = False
-    for marked, label in permutations(data.modalities, 2):
-        rows = np.flatnonzero(data.present[marked] & data.present[label])
-        if len(rows) < LEAST:
-            continue
-        enough = True
+    enough = enough_pairs(data, permutations(data.modalities, 2), "tell what is common from what is planted")
+    for (marked, label), rows in enough.items():
         W = whitened(data.X[marked][rows, 0])
         for members in like(data.X[label][rows, 0], similarity, least):
             found.append(_judged(W, members, rows, marked, label, least, rng))
-    if not enough:
-        raise BadInput(f"at least {LEAST} pairs are needed to tell what is common from what is planted")
     return TriggerReport(len(data), sorted(found, key=lambda g: -g.score))
 
 

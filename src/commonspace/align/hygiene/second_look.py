@@ -25,7 +25,8 @@ import numpy as np
 
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
-from commonspace.align.hygiene.noisy_pairs import LEAST, SURE, PairQuality, verdicts
+from commonspace.align.hygiene.enough import LEAST
+from commonspace.align.hygiene.noisy_pairs import SURE, PairQuality, verdicts
 from commonspace.align.hygiene.pair_judges import TEMPERATURES_WIDE, Judge, by_map, by_neighbours, judged_once
 from commonspace.core.progress import task
 

@@ -23,14 +23,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from commonspace.align.hygiene.audit import write_csv
+from commonspace.align.hygiene.audit import Audit, Columns, shown
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.vectors import check_positive
@@ -44,7 +43,7 @@ KEPT = "kept"
 
 
 @dataclass(frozen=True)
-class FilteredTexts:
+class FilteredTexts(Audit):
     """What `filter_texts` decided.
 
     Parameters
@@ -66,9 +65,7 @@ class FilteredTexts:
         """Positions of the pairs that stay, ascending."""
         return np.flatnonzero(self.verdict == KEPT)
 
-    def table(
-        self, items: Mapping[str, Sequence[Any]] | None = None, *, ids: Sequence[Any] | None = None
-    ) -> list[dict[str, Any]]:
+    def table(self, items: Columns | None = None, *, ids: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         """Return the audit: one row a dropped pair, those dropped for one reason together, texts in order.
 
         Parameters
@@ -78,21 +75,18 @@ class FilteredTexts:
         ids : sequence of n, optional
             Names of the pairs; positions by default.
         """
+        ids, columns = shown(len(self.texts), items, ids)
         dropped = sorted(np.flatnonzero(self.verdict != KEPT).tolist(), key=lambda i: (self.verdict[i], self.texts[i]))
         return [
             {
-                "id": i if ids is None else ids[i],
+                "id": ids[i],
                 "verdict": str(self.verdict[i]),
                 "reason": self.reason[i],
                 "text": self.texts[i],
-                **{name: column[i] for name, column in (items or {}).items()},
+                **{name: column[i] for name, column in columns.items()},
             }
             for i in dropped
         ]
-
-    def to_csv(self, path: str | Path, items: Mapping[str, Sequence[Any]] | None = None, **options: Any) -> None:
-        """Write the audit as a file for a spreadsheet."""
-        write_csv(path, self.table(items, **options))
 
     def __str__(self) -> str:
         counts = Counter(self.verdict.tolist())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from commonspace.align.auto import Choice, Facts, choose
-from commonspace.align.hygiene.noisy_pairs import LEAST
+from commonspace.align.hygiene.enough import LEAST
 from commonspace.align.tables.detection import Detected, detect
 from commonspace.align.tables.grid import Reads, objectives_grid, samplers_grid
 from commonspace.align.tables.roles import Roles
