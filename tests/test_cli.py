@@ -178,6 +178,10 @@ def test_adding_the_same_items_again_needs_upsert(place, capsys):
         (("methods", "--for", "{t.csv}", "--roles", "none.toml"), "no recipe none.toml"),
         (("methods", "--roles", "none.toml"), "--for"),
         (("fit", "{t.csv}", "-e", "text=ngrams", "-e", "image=hog", "-o", "x", "--objective", "infonc"), "infonce"),
+        (
+            ("fit", "{t.csv}", "-e", "text=ngrams", "-e", "image=hog", "-o", "x", "--objective", "nonsense"),
+            "Known: auto, ",
+        ),
         (("frobnicate",), "frobnicate"),
     ],
 )

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from commonspace.align.auto import Choice, Facts, choose
+from commonspace.align.auto import AUTO, Choice, Facts, choose
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
@@ -33,7 +33,7 @@ from commonspace.core.blocks import Block
 from commonspace.core.errors import BadInput, CommonspaceError
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator, seed_of
-from commonspace.core.registry import build
+from commonspace.core.registry import build, find
 from commonspace.core.vectors import check_positive
 
 
@@ -191,6 +191,8 @@ def fit_heads(
         recipe, head=head, objective=objective, augment=augment, epochs=epochs, batch_size=batch_size, lr=lr,
         weight_decay=weight_decay, warmup=warmup, schedule=schedule, average=average, decay=decay, patience=patience,
     )  # fmt: skip
+    if isinstance(settings.objective, str) and settings.objective != AUTO:
+        find("Objective", settings.objective, besides=[AUTO])
     check_positive("dim", dim)
     check_positive("members", members)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
@@ -199,7 +201,7 @@ def fit_heads(
     every_group = training.groups
     training, held = _parts(training, valid, rng)
     choice, remedy = None, noisy_pairs
-    if settings.objective == "auto":
+    if settings.objective == AUTO:
         choice = choose(Facts.of(training, settings.batch_size, graded=relevance is not None, rng=generator(seed)))
         settings = dataclasses.replace(settings, objective=choice.objective)
         remedy = choice.noisy_pairs if noisy_pairs is None else noisy_pairs
