@@ -27,7 +27,7 @@ from commonspace.align.mixing import Mixing, mixing_of
 from commonspace.core.errors import BadInput, NotFitted
 from commonspace.core.handed_on import make_whole
 from commonspace.core.paper import Paper
-from commonspace.core.registry import build
+from commonspace.core.registry import build, entry_of
 from commonspace.core.views import Views
 
 # Its recipe is the default of `fit_heads`; its losses without negatives are `PairExtra`s.
@@ -90,7 +90,7 @@ class PairExtra(ObjectiveModule):
     def forward(self, views: Views) -> Tensor:
         """Return the weighted mean over pairs of modalities; zero for a batch without pairs."""
         if not self._prepared:
-            raise NotFitted(f"{self.name} needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         losses = []
         for a, b in views.pairs():
             rows = shared_rows(views, a, b)
@@ -160,6 +160,13 @@ def tell(objectives: Iterable[Any], hook: str, *news: Any) -> None:
     for objective in objectives:
         if hasattr(objective, hook):
             getattr(objective, hook)(*news)
+
+
+def unprepared(objective: ObjectiveModule) -> NotFitted:
+    """Return the error of an objective that was called before `prepare`."""
+    entry = entry_of(objective)
+    name = entry.name if entry else type(objective).__name__
+    return NotFitted(f"{name} needs prepare(heads, dim) before its first batch; fit_heads does that")
 
 
 def zero_of(views: Views) -> Tensor:

@@ -27,10 +27,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from commonspace.align.objectives.base import zero_of
+from commonspace.align.objectives.base import unprepared, zero_of
 from commonspace.align.objectives.contrastive import Temperature, soft_target_direction
 from commonspace.align.objectives.infonce import InfoNCE
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -71,7 +71,7 @@ class CleanCLIP(InfoNCE):
     def forward(self, views: Views) -> Tensor:
         """Return the weighted sum; zero for a batch without positives."""
         if not hasattr(self, "_online"):
-            raise NotFitted("cleanclip needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         between = super().forward(views)
         if not self._diagnostics or "accuracy" not in self._diagnostics:
             return zero_of(views)

@@ -28,15 +28,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
-from typing import Any, Unpack
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, pad
+from torch.nn.functional import pad
 
-from commonspace.align.average import Average
-from commonspace.align.modules import PerModality
-from commonspace.align.objectives.base import zero_of
+from commonspace.align.objectives.base import unprepared, zero_of
 from commonspace.align.objectives.contrastive import (
     Contrastive,
     Direction,
@@ -45,7 +43,8 @@ from commonspace.align.objectives.contrastive import (
     soft_target_direction,
     some,
 )
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.align.objectives.slow_copy import SlowCopy
+from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -108,14 +107,11 @@ class TCL(Contrastive):
 
     def prepare(self, heads: Mapping[str, nn.Module], dim: int) -> None:
         """Make a copy of the heads to move slowly."""
-        # A tuple hides the heads from torch: they are trained with the heads, not as part of this objective.
-        self._online = (PerModality(heads),)
-        self._average = Average(self._online[0], kind="ema", decay=self.decay)
-        self.target: Any = self._average.module.eval()
+        self.slow = SlowCopy(heads, decay=self.decay)
 
     def after_step(self) -> None:
         """Move the copy towards the heads, and queue its rows of the batch."""
-        self._average.follow(self._online[0], 0.0)
+        self.slow.follow()
         for m, (rows, groups) in self._fresh.items():
             if m in self._queued:
                 rows, groups = (torch.cat(both) for both in zip((rows, groups), self._queued[m], strict=True))
@@ -124,8 +120,8 @@ class TCL(Contrastive):
 
     def forward(self, views: Views) -> Tensor:
         """Return the sum of both contrasts; zero for a batch without positives."""
-        if not hasattr(self, "_average"):
-            raise NotFitted("tcl needs prepare(heads, dim) before its first batch; fit_heads does that")
+        if not hasattr(self, "slow"):
+            raise unprepared(self)
         slow = self._slow_rows(views)
         scale = self.scale()
         ways = [*permutations(views.z, 2)] if self.cross else []
@@ -177,8 +173,8 @@ class TCL(Contrastive):
     @torch.no_grad()
     def _slow_rows(self, views: Views) -> dict[str, Tensor]:
         """Return the slow copy's unit rows of every modality; those of absent items are zero."""
-        heads = self.target.parts
-        found = {m: normalize(heads[m](views.frozen[m]), dim=1) if m in views.frozen else z for m, z in views.z.items()}
+        everyone = torch.arange(len(views), device=views.relevance.device)
+        found = {m: self.slow.units(views, m, everyone) for m in views.z}
         return {m: torch.where(views.present[m][:, None], rows, 0) for m, rows in found.items()}
 
     @staticmethod
