@@ -13,20 +13,17 @@ those of the other side.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from commonspace.align.relevance import by_sets, of_rows
+from commonspace.align.relevance import Relevance, by_sets, from_table, of_rows
 from commonspace.align.tables.roles import OWN_COLUMN, Roles, listed, read_column
 from commonspace.core.digest import digest
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.tables import Table
-
-Grades = Callable[[np.ndarray], np.ndarray]
 
 
 class Wrong(NamedTuple):
@@ -68,7 +65,7 @@ class TrainingRows:
     rows: np.ndarray
     wrong: np.ndarray
     misses: np.ndarray | None = None
-    grades: Grades | None = None
+    grades: Relevance | None = None
     left_out: dict[str, int] | None = None
 
     def __len__(self) -> int:
@@ -171,7 +168,7 @@ def training_rows(roles: Roles, table: Table) -> TrainingRows:
     if tags is not None:
         grades = by_sets({"tags": [tags[i] for i in keep] + [set()] * len(extra)})
     elif score is not None:
-        grades = _looked_up(_crossed(mine, score[keep], total))
+        grades = from_table(_crossed(mine, score[keep], total))
     return TrainingRows(
         roles=roles,
         table=replace(table, columns={**columns, OWN_COLUMN: groups.tolist()}),
@@ -312,14 +309,6 @@ def _extra_rows(
     for i, own in linked.items():
         misses[i, : len(own)] = list(own)
     return extra, misses
-
-
-def _looked_up(table: Any) -> Grades:
-    def look_up(index: np.ndarray) -> np.ndarray:
-        dense: np.ndarray = table[index][:, index].toarray().astype(np.float32)
-        return dense
-
-    return look_up
 
 
 def _crossed(keys: dict[str, np.ndarray], score: np.ndarray, total: int) -> Any:

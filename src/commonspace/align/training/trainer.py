@@ -205,38 +205,30 @@ class Trainer:
         )
 
     def _step(self, index: np.ndarray) -> Tensor:
+        batch = self._batch(index)
+        x = self.recipe.augment(batch.x, batch.present, mean=self.mean, std=self.std, generator=self.generator)
+        batch = batch._replace(x=x)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses = [self._backward(m.train(), o, batch) for m, o in zip(self.members, self.objectives, strict=True)]
+        self.optimiser.step()
+        return torch.stack(losses).mean()
+
+    def _batch(self, index: np.ndarray) -> Batch:
+        """Return the items at these positions, with the negatives that come with them."""
         i = torch.from_numpy(index).to(self.device)
         present = {m: mask[i] for m, mask in self.present.items()}
         clean = {m: X[i, 0] for m, X in self.X.items()}
         x = {m: choose_variant(X, i, self.generator) if X.shape[1] > 1 else clean[m] for m, X in self.X.items()}
-        relevance, groups = self._relevance(index, i), self.groups[i]
-        if self.companions is not None:
-            given = None if self.relevance is None else self._given
-            alone = Batch(x, clean, present, relevance, groups)
-            x, clean, present, relevance, groups = self.companions.join(alone, index, given)
-        x = self.recipe.augment(x, present, mean=self.mean, std=self.std, generator=self.generator)
-        self.optimiser.zero_grad(set_to_none=True)
-        losses = []
-        for member, objective in zip(self.members, self.objectives, strict=True):
-            losses.append(self._backward(member.train(), objective, x, present, relevance, clean, groups))
-        self.optimiser.step()
-        return torch.stack(losses).mean()
+        batch = Batch(x, clean, present, self._relevance(index, i), self.groups[i])
+        if self.companions is None:
+            return batch
+        return self.companions.join(batch, index, None if self.relevance is None else self._given)
 
-    def _backward(
-        self,
-        member: PerModality,
-        objective: Any,
-        x: Mapping[str, Tensor],
-        present: Mapping[str, Tensor],
-        relevance: Tensor,
-        frozen: Mapping[str, Tensor],
-        groups: Tensor,
-    ) -> Tensor:
+    def _backward(self, member: PerModality, objective: Any, batch: Batch) -> Tensor:
         """Add the gradients of one member's loss; members share no parameter, so their mean needs no weight."""
         fewest = 2 if depends_on_neighbours(member) else 1
-        rows = {m: torch.nonzero(mask).squeeze(1) for m, mask in present.items()}
+        rows = {m: torch.nonzero(mask).squeeze(1) for m, mask in batch.present.items()}
         rows = {m: r for m, r in rows.items() if len(r) >= fewest}
-        seen = {m: mask if m in rows else torch.zeros_like(mask) for m, mask in present.items()}
         heads = member.parts
         # Only objectives that cut heads look at the layers below the last; the others are spared their normalisation.
         deep = {m: head.depth for m, head in heads.items() if hasattr(head, "every_layer")}
@@ -248,24 +240,12 @@ class Trainer:
                 return lambda part: torch.cat([_unit(layer) for layer in heads[m].every_layer(part)], 1)
             return lambda part: _unit(heads[m](part))
 
-        def loss_of(units: dict[Any, Tensor]) -> Tensor:
-            z, layers, mixed = {}, {}, {}
-            for m in x:
-                z[m] = torch.zeros(len(relevance), self.dim * deep.get(m, 1), device=self.device)
-                if m in rows:
-                    z[m] = z[m].index_copy(0, rows[m], units[m])
-                if m in deep:
-                    layers[m] = z[m].view(len(relevance), deep[m], self.dim).transpose(0, 1)
-                    z[m] = layers[m][-1]
-                if m in drawn:
-                    mixed[m] = placed(units[MIXED, m][:, -self.dim :], rows[m], *drawn[m], batch=len(relevance))
-            loss: Tensor = objective(
-                Views(z=z, present=seen, relevance=relevance, frozen=frozen, layers=layers, groups=groups, mixed=mixed)
-            )
+        def loss_of(units: Mapping[Any, Tensor]) -> Tensor:
+            loss: Tensor = objective(self._views(batch, units, rows, deep, drawn))
             return loss
 
         forward: dict[Any, Callable[[Tensor], Tensor]] = {m: forward_of(m) for m in rows}
-        inputs: dict[Any, Tensor] = {m: x[m][r] for m, r in rows.items()}
+        inputs: dict[Any, Tensor] = {m: batch.x[m][r] for m, r in rows.items()}
         for m, (partner, share) in drawn.items():
             forward[MIXED, m] = forward[m]
             inputs[MIXED, m] = mix(inputs[m], partner, share)
@@ -275,6 +255,50 @@ class Trainer:
         if loss.requires_grad:
             torch.autograd.backward(loss)
         return loss.detach()
+
+    def _views(
+        self,
+        batch: Batch,
+        units: Mapping[Any, Tensor],
+        rows: Mapping[str, Tensor],
+        deep: Mapping[str, int],
+        drawn: Mapping[str, tuple[Tensor, Tensor]],
+    ) -> Views:
+        """Return the batch as an objective sees it.
+
+        Parameters
+        ----------
+        batch : Batch
+            The items.
+        units : mapping of names to (r, depth * dim) tensor
+            Modality, or (`MIXED`, modality) -> unit rows of the items that were encoded, one layer after the other.
+        rows : mapping of str to (r,) int64 tensor
+            Modality -> which items these are; a modality not named counts as absent.
+        deep : mapping of str to int
+            Modality -> number of layers, where all of them are wanted.
+        drawn : mapping of str to (partners, shares)
+            Modality -> what its mixtures are of.
+        """
+        n = len(batch.relevance)
+        z, layers, mixed = {}, {}, {}
+        for m in batch.x:
+            z[m] = torch.zeros(n, self.dim * deep.get(m, 1), device=self.device)
+            if m in rows:
+                z[m] = z[m].index_copy(0, rows[m], units[m])
+            if m in deep:
+                layers[m] = z[m].view(n, deep[m], self.dim).transpose(0, 1)
+                z[m] = layers[m][-1]
+            if m in drawn:
+                mixed[m] = placed(units[MIXED, m][:, -self.dim :], rows[m], *drawn[m], batch=n)
+        return Views(
+            z=z,
+            present={m: mask if m in rows else torch.zeros_like(mask) for m, mask in batch.present.items()},
+            relevance=batch.relevance,
+            frozen=batch.clean,
+            layers=layers,
+            groups=batch.groups,
+            mixed=mixed,
+        )
 
     def _relevance(self, index: np.ndarray, i: Tensor) -> Tensor:
         if self.relevance is None:
