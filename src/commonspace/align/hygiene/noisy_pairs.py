@@ -43,6 +43,7 @@ from commonspace.core.vectors import check_positive, unit
 from commonspace.measure.estimates import Estimate, bootstrap
 
 SURE = 0.5  # a pair is kept above it; a suggestion is taken above it
+RIGHT, WRONG = 0.8, 0.2  # a person reads "right" above the first, "wrong" below the second, "doubtful" between
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class PairQuality(Audit):
                 entry |= {m: columns[m][row] for m in (a, b) if m in columns}
                 entry |= {
                     "probability": round(p, 4),
-                    "verdict": "right" if p > 0.8 else "wrong" if p < 0.2 else "doubtful",
+                    "verdict": "right" if p > RIGHT else "wrong" if p < WRONG else "doubtful",
                     "reason": f"{first} of the others' {b} fit its {a} better, {second} of their {a} its {b}",
                     "suggestion": ids[other],
                     "suggestion_share": round(float(found.share[i]), 4),
@@ -160,8 +161,8 @@ class PairQuality(Audit):
             lines.append(
                 f"{a}-{b}: of {len(p):,} pairs {100 * found.wrong.value:.1f} % "
                 f"[{100 * found.wrong.low:.1f}, {100 * found.wrong.high:.1f}] are wrong; "
-                f"{np.count_nonzero(p > 0.8):,} are likely right, {np.count_nonzero(p < 0.2):,} likely wrong, "
-                f"{np.count_nonzero((p >= 0.2) & (p <= 0.8)):,} in doubt"
+                f"{np.count_nonzero(p > RIGHT):,} are likely right, {np.count_nonzero(p < WRONG):,} likely wrong, "
+                f"{np.count_nonzero((p >= WRONG) & (p <= RIGHT)):,} in doubt"
             )
         return "\n".join(lines)
 
