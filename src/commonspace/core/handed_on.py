@@ -43,9 +43,10 @@ def whole_signature(cls: type) -> inspect.Signature:
     owner, *bases = [c for c in cls.__mro__ if "__init__" in vars(c)]
     own = _parameters(owner)
     options = next((p for p in own if p.kind is inspect.Parameter.VAR_KEYWORD), None)
-    names = [] if options is None else _names_of(get_type_hints(vars(owner)["__init__"]).get(options.name))
-    if not names:
+    # Hints are looked up only where they must be: those of a stranger may name what is imported for a checker alone.
+    if options is None or "Unpack" not in str(options.annotation):
         return inspect.Signature(own)
+    names = _names_of(get_type_hints(vars(owner)["__init__"])[options.name])
     handed: dict[str, inspect.Parameter] = {}
     for parameter in (p for base in bases for p in _parameters(base)):
         if parameter.name in names and parameter.kind is inspect.Parameter.KEYWORD_ONLY:
@@ -61,8 +62,8 @@ def _parameters(owner: type) -> list[inspect.Parameter]:
 
 
 def _names_of(unpacked: Any) -> list[str]:
-    """Return the names of ``Unpack[a TypedDict]``; none for any other annotation."""
-    return [name for of in get_args(unpacked) for name in getattr(of, "__annotations__", {})]
+    """Return the names of ``Unpack[a TypedDict]``."""
+    return [name for of in get_args(unpacked) for name in of.__annotations__]
 
 
 def _documented(own: str, parameters: list[str], bases: list[str]) -> str:
