@@ -178,6 +178,10 @@ def test_adding_the_same_items_again_needs_upsert(place, capsys):
         (("methods", "--for", "{t.csv}", "--roles", "none.toml"), "no recipe none.toml"),
         (("methods", "--roles", "none.toml"), "--for"),
         (("fit", "{t.csv}", "-e", "text=ngrams", "-e", "image=hog", "-o", "x", "--objective", "infonc"), "infonce"),
+        (
+            ("fit", "{t.csv}", "-e", "text=ngrams", "-e", "image=hog", "-o", "x", "--objective", "nonsense"),
+            "Known: auto, ",
+        ),
         (("frobnicate",), "frobnicate"),
     ],
 )
@@ -213,7 +217,7 @@ def test_an_unreadable_picture_can_be_skipped_and_is_named(place, capsys, tmp_pa
 def test_ctrl_c_in_training_saves_what_was_learned_and_says_so_with_130(place, capsys, tmp_path, monkeypatch):
     import importlib
 
-    trainer = importlib.import_module("commonspace.align.trainer").Trainer
+    trainer = importlib.import_module("commonspace.align.training.trainer").Trainer
     whole = trainer.epoch
 
     def epoch(self, number):

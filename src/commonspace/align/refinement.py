@@ -28,7 +28,7 @@ from commonspace.align.data import PairData
 from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.forward import NumpyHead
 from commonspace.align.heads.reopened import Reopened
-from commonspace.align.validation import retrieval_figures
+from commonspace.align.training.validation import retrieval_figures
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of
 

@@ -193,8 +193,8 @@ def methods(
 
 def _suited(table: Path, roles: Path | None, protocol: str | None, as_json: bool) -> None:
     """Print what suits a table."""
-    from commonspace.align.roles import Roles
-    from commonspace.align.suited import suited
+    from commonspace.align.tables.roles import Roles
+    from commonspace.align.tables.suited import suited
 
     found = suited(table, None if roles is None else Roles.read(roles))
     methods = [m for m in found.methods if protocol in (None, m.protocol)]
