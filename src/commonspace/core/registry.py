@@ -52,6 +52,7 @@ EXTRAS = {
     "qtawesome": "demo",
     "matplotlib": "plots",
     "numba": "fast",
+    "bm25s": "judge",
 }
 C = TypeVar("C", bound=type)
 _Kind = inspect.Parameter
