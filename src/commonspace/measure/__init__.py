@@ -17,6 +17,8 @@ from commonspace.measure.ndcg import NDCG
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
+from commonspace.measure.spurious import Spurious, spurious_context
+from commonspace.measure.subgroups import Subgroups, pareto_front, subgroup_curve
 
 __all__ = [
     "MAP",
@@ -33,6 +35,8 @@ __all__ = [
     "Ranks",
     "Recall",
     "Relevance",
+    "Spurious",
+    "Subgroups",
     "bootstrap",
     "compare",
     "compare_many",
@@ -46,4 +50,7 @@ __all__ = [
     "linear_cka",
     "mean_rank_variance",
     "metric",
+    "pareto_front",
+    "spurious_context",
+    "subgroup_curve",
 ]
