@@ -51,8 +51,8 @@ class FitReport:
         if r.choice is not None:
             lines.append(f"Chosen: {r.choice.reason}")
         for modality, edits in self.edits.items():
-            first = f"{edits.was[0]!r} -> {edits.now[0]!r}"
-            lines.append(f"{len(edits):,} edits of {modality} items were trained against, such as {first}")
+            shown = f"{edits.was[0]!r} -> {edits.now[0]!r}"
+            lines.append(f"{len(edits):,} edits of {modality} items were trained against, such as {shown}")
         if r.baselines is not None:
             lines.append(str(r.baselines))
         if r.by_size:

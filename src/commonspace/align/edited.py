@@ -100,6 +100,7 @@ def _edited(
     if m not in encoders:
         raise BadInput(f"edits names the unknown modality {m!r}; there is {', '.join(encoders)}")
     column, kind = rows.items[m], encoders[m][0].kind
+    make: Any
     if kind == "text":
         # What is no text is reported where it is encoded.
         items: list[Any] = [item if isinstance(item, str) else "" for item in column]
