@@ -25,8 +25,8 @@ from claims._outcome import compared
 from claims.align._data import all_icons, both_ways
 from claims.align._icons import HEAD
 
+from commonspace.align import filter_texts
 from commonspace.align.fit import fit_heads
-from commonspace.align.text_filters import filter_texts
 from commonspace.encode.hog import HOG
 from commonspace.encode.ngrams import NGrams
 
