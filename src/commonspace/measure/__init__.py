@@ -33,6 +33,8 @@ from commonspace.measure.ranks import Ranks
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
 from commonspace.measure.spectrum import Spectrum, spectrum
+from commonspace.measure.spurious import Spurious, spurious_context
+from commonspace.measure.subgroups import Subgroups, pareto_front, subgroup_curve
 
 __all__ = [
     "MAP",
@@ -71,6 +73,8 @@ __all__ = [
     "Recall",
     "Relevance",
     "Spectrum",
+    "Spurious",
+    "Subgroups",
     "SystemCheck",
     "adjudication_curves",
     "bootstrap",
@@ -101,7 +105,10 @@ __all__ = [
     "outliers",
     "overlap",
     "pair_outliers",
+    "pareto_front",
     "qrels_power",
     "rbo",
     "spectrum",
+    "spurious_context",
+    "subgroup_curve",
 ]
