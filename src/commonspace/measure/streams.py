@@ -88,7 +88,7 @@ class Rows:
         for start, block in self.blocks():
             good = np.isfinite(block).all(axis=1)
             self.skipped += int((~good).sum())
-            yield start + np.flatnonzero(good), np.asarray(block[good], dtype=np.float64)
+            yield start + np.flatnonzero(good), np.asarray(block if good.all() else block[good], dtype=np.float64)
 
     def unit_blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (positions, rows as float32 of length one), without rows that have no direction."""
@@ -96,7 +96,7 @@ class Rows:
         for start, block in self.blocks():
             good = np.isfinite(block).all(axis=1) & block.any(axis=1)
             self.skipped += int((~good).sum())
-            yield start + np.flatnonzero(good), _directions(block[good])
+            yield start + np.flatnonzero(good), _directions(block if good.all() else block[good])
 
     def sample(self, most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return positions (m,), ascending, and unit rows (m, dim) of at most `most` rows drawn without replacement.
@@ -154,6 +154,12 @@ class Rows:
 
 
 def _directions(rows: np.ndarray) -> np.ndarray:
+    """Return the rows as float32 of length one (zero rows stay zero)."""
+    if rows.dtype == np.float32:
+        squares = np.square(rows).sum(axis=1, keepdims=True)
+        if ((squares > 1e-30) & (squares < 1e30)).all():  # a tenth of the time of the careful way
+            found: np.ndarray = rows / np.sqrt(squares)
+            return found
     return unit(rows if rows.dtype == np.float64 else rows.astype(np.float32)).astype(np.float32)
 
 
