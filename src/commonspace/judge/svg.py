@@ -169,7 +169,7 @@ def _bars(picture: Bars, axes: Any) -> None:
     if len(picture.low) and len(picture.high):
         low, high = (np.asarray(e[:n], np.float64) for e in (picture.low, picture.high))
         ends = np.maximum([values - low, high - values], 0)
-        axes.errorbar(values, places, xerr=ends, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.2)
+        axes.errorbar(values, places, xerr=ends, fmt="none", color=INK, ecolor=INK, elinewidth=1.1, capsize=2.2)
     axes.set_yticks(places, [_short(label) for label in picture.labels[:n]])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.grid(axis="y", visible=False)
