@@ -56,8 +56,8 @@ def beside_section(
     done = [(j, m, a, b, None if c is None else next(tested)) for j, m, a, b, c in rows]
     sheets = tuple(
         Sheet(
-            ["metric", name, rival, f"{name} - {rival}", "ranks", ""],
-            [[m, a, b, c, *_standing(c, m)] for j, m, a, b, c in done if j is one],
+            ["metric", name, rival, f"{name} - {rival}", "ranks"],
+            [[m, a, b, c, _ranks(c, m)] for j, m, a, b, c in done if j is one],
             title=one.direction.title,
         )
         for one, _ in pairs
@@ -126,14 +126,11 @@ def _paired(
     return replace(found, a=called[0], b=called[1])
 
 
-def _standing(difference: Comparison | None, name: str) -> tuple[str, str]:
-    """Return the ranks of both, and who is better."""
+def _ranks(difference: Comparison | None, name: str) -> str:
+    """Return the ranks of both."""
     if difference is None:
-        return "", ""
-    what = effect(difference, name)
-    if what == "no difference shown":
-        return "1 : 1", what
-    return ("1 : 2", f"{difference.a} is better") if what == "better" else ("2 : 1", f"{difference.b} is better")
+        return ""
+    return {"better": "1 : 2", "worse": "2 : 1"}.get(effect(difference, name), "1 : 1")
 
 
 def _row(judged: Judged, name: str, system: str, figure: Estimate, difference: Comparison | None) -> dict[str, Any]:
@@ -150,6 +147,6 @@ def _apart(mine: Direction, theirs: Direction, name: str, rival: str) -> list[Ca
             query = winner.case(int(i), 2)
             answers = [replace(c, note=f"{a}, {c.note}") for c in query.answers]
             answers += [replace(c, note=f"{b}, {c.note}") for c in loser.case(int(i), 3).answers]
-            note = f"{winner.title}: found by {a}, at {loser.first[i]:,.0f} by {b}"
+            note = f"{winner.title}: found by {a}, at rank {loser.first[i]:,.0f} by {b}"
             found.append(replace(query, note=note, answers=tuple(answers)))
     return found
