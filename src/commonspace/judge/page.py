@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from commonspace.core.errors import NotInstalled
-from commonspace.judge.cells import grid, number
+from commonspace.judge.cells import NOTHING, grid, number
 from commonspace.judge.report import Report, Section
 from commonspace.judge.tiles import plain, tile
 
@@ -128,7 +128,14 @@ def _picture(picture: Any, id: str) -> dict[str, Any]:
 
 
 def _fact(value: Any) -> str:
-    return number(value) if isinstance(value, float | np.floating) else plain(value)
+    """Return a fact about a report in words."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{plain(k)}: {_fact(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_fact, value))
+    if isinstance(value, float | np.floating):
+        return number(value)
+    return NOTHING if value is None else plain(value)
 
 
 @lru_cache(maxsize=1)
