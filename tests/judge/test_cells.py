@@ -72,6 +72,11 @@ def test_other_cells_are_words():
     assert [cell(v).text for v in (None, True, "x", np.bool_(False))] == ["–", "yes", "x", "no"]
 
 
+def test_directions_are_written_with_an_arrow_and_other_words_as_they_are():
+    assert cell("text->image").text == "text → image"
+    assert [cell(v).text for v in ("if a -> b then", "x->y?")] == ["if a -> b then", "x->y?"]
+
+
 def test_rows_of_another_length_than_the_head_are_refused():
     with pytest.raises(ValueError):
         grid(Sheet(["a", "b"], [[1]]))

@@ -104,3 +104,11 @@ def test_the_table_that_stands_for_a_picture_has_its_figures():
     assert list(figures(bars).rows[1]) == [EVIL, 9, "7 to 11"]
     assert figures(histogram).rows[0] == ("0 to 0.500", 1, 4)
     assert len(figures(scatter).rows) <= 60
+
+
+def test_a_long_name_of_the_vertical_axis_goes_on_in_a_second_line():
+    label = "queries that have it among their ten nearest items"
+    root = ElementTree.fromstring(draw(Curve("t", "x", label, {"a": ([1, 2], [1, 2])}), "p"))
+    texts = ["".join(t.itertext()) for t in root.iter("text")]
+    assert label not in texts
+    assert "queries that have it among their" in texts

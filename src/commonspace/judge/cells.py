@@ -8,6 +8,7 @@ middle.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ WIDTH = 76.0  # of a bar, in its own units
 EDGE = 3.0  # half a point, so that none is cut off
 LEVEL = 0.05
 NOTHING = "–"
+_ARROW = re.compile("->")
+_TASK = re.compile(r"[\w+-]+->[\w+-]+")  # text->image
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def cell(value: Any, scales: dict[str, tuple[float, float]] | None = None, *, sh
         p = "p<0.001" if value.p_value < 0.001 else f"p={value.p_value:.3f}"
         point, zero, sure = value.difference, 0.0, value.p_value < LEVEL
     else:
-        return Cell("text", str(value))
+        return Cell("text", _ARROW.sub(" → ", str(value)) if _TASK.fullmatch(str(value)) else str(value))
     bar = _bar(value.low, point, value.high, (scales or {}).get(_key(value)), zero)
     return Cell("figure", shown, _sort(point), f"{low} to {high}", f"{value.n:,}" if show_n else "", p, bar, sure)
 

@@ -26,6 +26,8 @@ from commonspace.judge.cells import NOTHING, grid, number
 from commonspace.judge.report import Report, Section
 from commonspace.judge.tiles import plain, tile
 
+FEW = 2  # answers of a query that leave room for another query beside it
+
 
 def write_html(report: Report, path: str | os.PathLike[str]) -> None:
     """Write a report for people: one file, readable without network or script.
@@ -109,7 +111,8 @@ def _section(section: Section, place: int) -> dict[str, Any]:
         "flag": None if section.flag is None else bool(section.flag),
         "sheets": [grid(s) for s in section.sheets],
         "pictures": [_picture(p, f"part-{place + 1}-{i + 1}") for i, p in enumerate(section.pictures)],
-        "asked": [t for t in tiles if t.answers],
+        "asked": (asked := [t for t in tiles if t.answers]),
+        "narrow": max((len(t.answers) for t in asked), default=0) <= FEW,
         "tiles": [t for t in tiles if not t.answers],
     }
 
