@@ -18,6 +18,8 @@ from commonspace.measure.ndcg import NDCG
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
+from commonspace.measure.spurious import Spurious, spurious_context
+from commonspace.measure.subgroups import Subgroups, pareto_front, subgroup_curve
 
 __all__ = [
     "MAP",
@@ -35,6 +37,8 @@ __all__ = [
     "Ranks",
     "Recall",
     "Relevance",
+    "Spurious",
+    "Subgroups",
     "bootstrap",
     "calibration",
     "compare",
@@ -49,4 +53,7 @@ __all__ = [
     "linear_cka",
     "mean_rank_variance",
     "metric",
+    "pareto_front",
+    "spurious_context",
+    "subgroup_curve",
 ]
