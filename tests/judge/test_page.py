@@ -171,6 +171,13 @@ def test_broken_unicode_is_shown_as_such_and_can_be_written(tmp_path):
     json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
 
 
+def test_facts_about_a_report_are_written_out():
+    about = {"rows": {"image": 900, "text": 856}, "seeds": [1, 2], "limit": 0.5, "by": None}
+    words = Reader(render(Report("t", "v", [], about))).words
+    for said in ("rows image: 900; text: 856", "seeds 1, 2", "limit 0.500", "by –"):
+        assert said in words
+
+
 def test_numbers_of_arrays_become_plain_numbers():
     given = {"a": np.float32(0.5), 1: np.arange(2), "c": (np.bool_(True), np.inf, None), "d": np.nan}
     assert jsonable(given) == {"a": 0.5, "1": [0, 1], "c": [True, None, None], "d": None}

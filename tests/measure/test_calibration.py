@@ -38,8 +38,7 @@ def test_after_a_monotone_fit_the_error_is_what_perfect_probabilities_show():
     assert found.error.n == 2000
 
 
-def test_a_score_that_fits_one_kind_of_question_only_leaves_no_trace_in_the_error_but_in_the_bins():
-    # The error speaks of probabilities that were fitted: a score that says nothing is calibrated, and useless.
+def test_a_score_that_says_nothing_is_calibrated_and_its_curve_is_flat():
     rng = np.random.default_rng(1)
     found = calibration(rng.random(2000), rng.random(2000) < 0.3)
     assert found.error.value < 0.06

@@ -83,7 +83,8 @@ def ask_spaces(spaces: Sequence[Space], question: Question) -> list[list[Directi
     """
     modalities = question.modalities(spaces[0], 2)
     for other in spaces[1:]:
-        check_columns(dict.fromkeys(modalities, ""), other.modalities)
+        if missing := [m for m in modalities if m not in other.modalities]:
+            raise BadInput(f"the other space has no modality {missing[0]!r}; it has {', '.join(other.modalities)}")
         if differ := [m for m in modalities if other.kind_of(m) != spaces[0].kind_of(m)]:
             raise BadInput(f"the spaces take items of different kinds as {differ[0]!r}, so they cannot be compared")
     rows = question.rows(spaces[0], modalities)

@@ -65,7 +65,7 @@ def evaluate(
         known(one)
     question = Question(read_table(table), assignments(column, "--column"), group, class_column, hubs, on_error)
     about = _about(path, table, question)
-    other = None
+    name, other = path.resolve().name, None
     if (path / "catalogue.sqlite").exists():
         if compare is not None:
             raise BadInput("--compare puts two spaces side by side: give the folder of a space, not of a collection")
@@ -79,10 +79,12 @@ def evaluate(
     else:
         spaces = [Space.load(path), Space.load(compare)]
         directions, theirs = ask_spaces(spaces, question)
-        other = compare.name, theirs
-        about |= {"space": spaces[0].id, f"space of {compare.name}": spaces[1].id}
+        rival = compare.resolve().name
+        name, rival = (name, rival) if name != rival else (str(path), str(compare))
+        other = rival, theirs
+        about |= {"space": spaces[0].id, f"space of {rival}": spaces[1].id}
     report = evaluation_report(
-        directions, metrics=metrics, title=f"How well {path.name} finds", name=path.name, other=other, about=about
+        directions, metrics=metrics, title=f"How well {name} finds", name=name, other=other, about=about
     )
     if out is not None:
         _write(report, out)
@@ -119,7 +121,7 @@ def _print(report: Any) -> None:
 def _about(path: Path, table: Path, question: Any) -> dict[str, Any]:
     """Return what a reader needs to do it again."""
     facts = {
-        "evaluated": path.name,
+        "evaluated": path.resolve().name,
         "table": f"{table.name}, {len(question.table):,} rows",
         "columns": ", ".join(f"{m} = {c}" for m, c in question.columns.items()) or "by the names of the modalities",
         "right answers": f"rows with the same {question.group}" if question.group else "rows with the same first item",

@@ -54,22 +54,29 @@ def beside_section(
     ]
     tested = iter(corrected([c for *_, c in rows if c is not None]))
     done = [(j, m, a, b, None if c is None else next(tested)) for j, m, a, b, c in rows]
-    sheet = Sheet(
-        ["direction", "metric", name, rival, f"{name} - {rival}", "", f"rank of {name}", f"rank of {rival}"],
-        [[j.direction.title, m, a, b, c, *_standing(c, m)] for j, m, a, b, c in done],
-        "Paired by query; p-values are corrected over all lines (Holm). Both share a rank where no difference shows.",
+    sheets = tuple(
+        Sheet(
+            ["metric", name, rival, f"{name} - {rival}", "ranks"],
+            [[m, a, b, c, _ranks(c, m)] for j, m, a, b, c in done if j is one],
+            title=one.direction.title,
+        )
+        for one, _ in pairs
     )
     pictures = tuple(
         rank_curves({name: j.direction, rival: d}, title=f"Ranks, {d.title}", random_state=random_state)
         for j, d in pairs
     )
     cases = tuple(c for j, d in pairs for c in _apart(j.direction, d, name, rival))
-    text = (
+    how = (
+        f"Paired by query; p-values are corrected over all directions and metrics (Holm). Ranks are those of "
+        f"{name} and {rival}; they share one where no difference is shown."
+    )
+    apart = (
         "Where they part: queries for which one puts a right answer first and the other puts it furthest down. "
         "Answers are marked with the space they come from."
     )
     words = [system_words(c, m, j.direction.title) for j, m, _, _, c in done if m == first and c is not None]
-    section = Section(f"{name} beside {rival}", text if cases else "", (sheet,), pictures, cases)
+    section = Section(f"{name} beside {rival}", how + ("\n\n" + apart if cases else ""), sheets, pictures, cases)
     data = {"compared": [_row(j, m, rival, b, c) for j, m, _, b, c in done]}
     return Beside(section, " ".join(words), data)
 
@@ -85,11 +92,14 @@ def index_section(judged: Sequence[Judged], first: str, random_state: int) -> Be
         return None
     tested = iter(corrected([c for *_, c in rows if c is not None]))
     done = [(j, m, figure, None if c is None else next(tested)) for j, m, figure, c in rows]
-    sheet = Sheet(
-        ["direction", "metric", "with the index", "exact", "exact - index"],
-        [[j.direction.title, m, figure, j.figures[m], c] for j, m, figure, c in done],
-        "Paired by query; p-values are corrected over all lines (Holm). Metrics that need answers beyond those asked "
-        "of the index are left out.",
+    sheets = tuple(
+        Sheet(
+            ["metric", "with the index", "exact", "exact - index"],
+            [[m, figure, j.figures[m], c] for j, m, figure, c in done if j is one],
+            title=one.direction.title,
+        )
+        for one in judged
+        if one.index
     )
     spoken = [(j, c) for j, m, _, c in done if m == first and c is not None]
     words = []
@@ -104,7 +114,7 @@ def index_section(judged: Sequence[Judged], first: str, random_state: int) -> Be
         "Searches of the collection are answered by its index; all other figures of this page compare with all vectors."
     )
     data = {"index": [_row(j, m, "index", figure, c) for j, m, figure, c in done]}
-    return Beside(Section("What the index costs", text, (sheet,)), " ".join(words), data)
+    return Beside(Section("What the index costs", text, sheets), " ".join(words), data)
 
 
 def _paired(
@@ -116,14 +126,11 @@ def _paired(
     return replace(found, a=called[0], b=called[1])
 
 
-def _standing(difference: Comparison | None, name: str) -> tuple[str, Any, Any]:
-    """Return who is better, and the ranks of both."""
+def _ranks(difference: Comparison | None, name: str) -> str:
+    """Return the ranks of both."""
     if difference is None:
-        return "", None, None
-    what = effect(difference, name)
-    if what == "no difference shown":
-        return what, 1, 1
-    return (f"{difference.a} is better", 1, 2) if what == "better" else (f"{difference.b} is better", 2, 1)
+        return ""
+    return {"better": "1 : 2", "worse": "2 : 1"}.get(effect(difference, name), "1 : 1")
 
 
 def _row(judged: Judged, name: str, system: str, figure: Estimate, difference: Comparison | None) -> dict[str, Any]:
@@ -140,6 +147,6 @@ def _apart(mine: Direction, theirs: Direction, name: str, rival: str) -> list[Ca
             query = winner.case(int(i), 2)
             answers = [replace(c, note=f"{a}, {c.note}") for c in query.answers]
             answers += [replace(c, note=f"{b}, {c.note}") for c in loser.case(int(i), 3).answers]
-            note = f"{winner.title}: found by {a}, at {loser.first[i]:,.0f} by {b}"
+            note = f"{winner.title}: found by {a}, at rank {loser.first[i]:,.0f} by {b}"
             found.append(replace(query, note=note, answers=tuple(answers)))
     return found

@@ -1,12 +1,14 @@
 """Cells of a table on a page: text, numbers, and figures with their intervals drawn as small bars.
 
-The bars of a column share a scale, so that they can be compared at a glance: 0 to 1 where all of its figures of one
-metric lie there, else from 0 (or the lowest end) to the highest; differences have their zero in the middle.
+The bars of one metric share a scale throughout a table, so that they can be compared at a glance: 0 to 1 where all of
+them lie there, else from 0 (or the lowest end) to the highest. Differences share one within their column, zero in the
+middle.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,8 @@ WIDTH = 76.0  # of a bar, in its own units
 EDGE = 3.0  # half a point, so that none is cut off
 LEVEL = 0.05
 NOTHING = "–"
+_ARROW = re.compile("->")
+_TASK = re.compile(r"[\w+-]+->[\w+-]+")  # text->image
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ def grid(sheet: Sheet) -> Grid:
         Head(str(name), any(_is_figure(c) or _is_number(c) for c in column), n)
         for name, column, n in zip(sheet.head, columns, shared, strict=True)
     ]
-    scales = [_scales(column) for column in columns]
+    metrics = _scales([c for row in sheet.rows for c in row if isinstance(c, Estimate)])
+    scales = [metrics | _scales([c for c in column if isinstance(c, Comparison)]) for column in columns]
     rows = [
         [cell(c, scale, show_n=not n) for c, scale, n in zip(row, scales, shared, strict=True)] for row in sheet.rows
     ]
@@ -99,7 +104,7 @@ def cell(value: Any, scales: dict[str, tuple[float, float]] | None = None, *, sh
         p = "p<0.001" if value.p_value < 0.001 else f"p={value.p_value:.3f}"
         point, zero, sure = value.difference, 0.0, value.p_value < LEVEL
     else:
-        return Cell("text", str(value))
+        return Cell("text", _ARROW.sub(" → ", str(value)) if _TASK.fullmatch(str(value)) else str(value))
     bar = _bar(value.low, point, value.high, (scales or {}).get(_key(value)), zero)
     return Cell("figure", shown, _sort(point), f"{low} to {high}", f"{value.n:,}" if show_n else "", p, bar, sure)
 
@@ -143,11 +148,11 @@ def _shared(column: Sequence[Any]) -> str:
     return f"{behind[0]:,}" if len(behind) > 1 and len(set(behind)) == 1 else ""
 
 
-def _scales(column: Sequence[Any]) -> dict[str, tuple[float, float]]:
+def _scales(figures: Sequence[Any]) -> dict[str, tuple[float, float]]:
     """Return metric -> ends of the scale of its bars."""
     scales: dict[str, tuple[float, float]] = {}
-    for key in dict.fromkeys(_key(c) for c in column if _is_figure(c)):
-        ends = [v for c in column if _is_figure(c) and _key(c) == key for v in (c.low, c.high) if math.isfinite(v)]
+    for key in dict.fromkeys(map(_key, figures)):
+        ends = [v for c in figures if _key(c) == key for v in (c.low, c.high) if math.isfinite(v)]
         if not ends:
             continue
         low, high = min(ends), max(ends)

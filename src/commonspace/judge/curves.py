@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.special import gammaln
 
 from commonspace.judge.directions import Direction
 from commonspace.judge.pictures import Curve
@@ -70,6 +69,8 @@ def chance_of_first(direction: Direction, ranks: np.ndarray) -> np.ndarray:
 
     For R right among n, that is 1 - C(n - R, r) / C(n, r).
     """
+    from scipy.special import gammaln
+
     labels, there = np.unique(direction.keys[1], return_counts=True)
     right, weight = np.unique(there[np.searchsorted(labels, direction.groups)], return_counts=True)
     n, r = len(direction.gallery), ranks[:, None].astype(np.float64)

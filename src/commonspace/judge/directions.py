@@ -13,7 +13,7 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import check_vectors
 from commonspace.judge.report import Case
-from commonspace.measure import Estimate, evaluate, evaluate_retrieval
+from commonspace.measure import Estimate, estimate, evaluate, evaluate_retrieval, metric
 
 DEPTH = 100  # answers of a query that are kept
 BLOCK = 256  # queries scored at a time
@@ -149,10 +149,27 @@ class Direction:
         kept = [m for m in metrics if (cut := str(m).partition("@")[2]).isdigit() and int(cut) <= k]
         if not kept:
             return {}
-        scores = np.full((len(self.queries), len(self.gallery)), -np.inf, np.float32)
-        rows, places = np.nonzero(self.found >= 0)
-        scores[rows, self.found[rows, places]] = -places.astype(np.float32)
-        return self.of_scores(scores, kept, random_state=random_state)
+        asked, there = self.keys
+        blocks: list[dict[str, Estimate]] = []
+        for start in range(0, len(self.judged), BLOCK):
+            rows = self.judged[start : start + BLOCK]
+            found = self.found[rows]
+            scores = np.full((len(rows), len(self.gallery)), -np.inf, np.float32)
+            query, place = np.nonzero(found >= 0)
+            scores[query, found[query, place]] = -place.astype(np.float32)
+            blocks.append(evaluate(scores, (asked[rows], there), kept, resamples=1))
+        return {
+            m: estimate(
+                np.concatenate([block[m].per_query for block in blocks]),
+                m,
+                statistic=getattr(metric(m), "statistic", "mean"),
+                bounds=getattr(metric(m), "bounds", None),
+                groups=self.groups,
+                skipped=len(self.queries) - len(self.judged),
+                random_state=random_state,
+            )
+            for m in kept
+        }
 
     @cached_property
     def answers(self) -> Answers:

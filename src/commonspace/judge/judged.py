@@ -128,7 +128,7 @@ def _judge(direction: Direction, metrics: Sequence[str], random_state: int) -> J
                 left_out[name] = f"{len(asked):,} x {len(there):,} texts are too many for it"
                 continue
             try:
-                baselines[name] = direction.of_scores(score(asked, there), metrics, random_state=random_state)
+                baselines[name] = direction.of_scores(score(there)(asked), metrics, random_state=random_state)
             except NotInstalled as e:
                 left_out[name] = str(e)
     return Judged(

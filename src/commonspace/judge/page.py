@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from commonspace.core.errors import NotInstalled
-from commonspace.judge.cells import grid, number
+from commonspace.judge.cells import NOTHING, grid, number
 from commonspace.judge.report import Report, Section
 from commonspace.judge.tiles import plain, tile
+
+FEW = 2  # answers of a query that leave room for another query beside it
 
 
 def write_html(report: Report, path: str | os.PathLike[str]) -> None:
@@ -109,7 +111,8 @@ def _section(section: Section, place: int) -> dict[str, Any]:
         "flag": None if section.flag is None else bool(section.flag),
         "sheets": [grid(s) for s in section.sheets],
         "pictures": [_picture(p, f"part-{place + 1}-{i + 1}") for i, p in enumerate(section.pictures)],
-        "asked": [t for t in tiles if t.answers],
+        "asked": (asked := [t for t in tiles if t.answers]),
+        "narrow": max((len(t.answers) for t in asked), default=0) <= FEW,
         "tiles": [t for t in tiles if not t.answers],
     }
 
@@ -128,7 +131,14 @@ def _picture(picture: Any, id: str) -> dict[str, Any]:
 
 
 def _fact(value: Any) -> str:
-    return number(value) if isinstance(value, float | np.floating) else plain(value)
+    """Return a fact about a report in words."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{plain(k)}: {_fact(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_fact, value))
+    if isinstance(value, float | np.floating):
+        return number(value)
+    return NOTHING if value is None else plain(value)
 
 
 @lru_cache(maxsize=1)

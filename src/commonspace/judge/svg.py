@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Callable
 from functools import singledispatch
@@ -28,6 +29,7 @@ MOST = 2000  # points of a picture: more cannot be told apart, and make the page
 ALONG = 400  # points of a line
 ROWS = 60  # rows of a table that stands for a picture
 LONGEST = 34  # characters of a name in a picture
+HIGH = 32  # characters that fit along the vertical axis
 SIZE = (5.4, 3.3)  # inches of 72 units
 
 INK, DIM, LINE = "#fe0001", "#fe0002", "#fe0003"
@@ -92,7 +94,7 @@ def draw(picture: Picture, id: str) -> str:
         _draw(picture, axes)
         if not isinstance(picture, Bars):
             axes.set_xlabel(plain(picture.x_label))
-            axes.set_ylabel(plain(picture.y_label))
+            axes.set_ylabel(textwrap.fill(plain(picture.y_label), HIGH))
         handles, names = axes.get_legend_handles_labels()
         if len(names) > 1 or (names and isinstance(picture, Scatter)):
             columns = 1 if max(map(len, names)) > 26 else 2 if max(map(len, names)) > 15 else 3
@@ -169,7 +171,7 @@ def _bars(picture: Bars, axes: Any) -> None:
     if len(picture.low) and len(picture.high):
         low, high = (np.asarray(e[:n], np.float64) for e in (picture.low, picture.high))
         ends = np.maximum([values - low, high - values], 0)
-        axes.errorbar(values, places, xerr=ends, fmt="none", ecolor=INK, elinewidth=1.1, capsize=2.2)
+        axes.errorbar(values, places, xerr=ends, fmt="none", color=INK, ecolor=INK, elinewidth=1.1, capsize=2.2)
     axes.set_yticks(places, [_short(label) for label in picture.labels[:n]])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.grid(axis="y", visible=False)

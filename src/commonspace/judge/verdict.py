@@ -48,10 +48,10 @@ def works(judged: Sequence[Judged], name: str) -> str:
     outcome = {j.direction.title: j.outcome(name) for j in judged}
     good = [t for t, o in outcome.items() if o == "better"]
     if len(good) == len(outcome):
-        every = {1: f"Search works {good[0]}", 2: "Search works in both directions"}
+        every = {1: f"Search works, {good[0]}", 2: "Search works in both directions"}
         against = _joined(sorted({j.gains[name].b for j in judged}))
         return every.get(len(good), f"Search works in all {len(good)} directions") + f": it finds more than {against}."
-    parts = [f"Search works {_joined(good)}."] if good else ["Search is not shown to work in any direction."]
+    parts = [f"Search works, {_joined(good)}."] if good else ["Search is not shown to work in any direction."]
     for j in judged:
         if j.outcome(name) == "worse":
             parts.append(f"{j.direction.title} finds less than {j.gains[name].b}.")
@@ -124,6 +124,8 @@ def _between(figure: Estimate, name: str) -> str:
 def _value(value: float, name: str, *, unit: bool = True) -> str:
     if not name.startswith("hit@"):
         return number(value)
+    if unit and 0 < value < 0.0005:
+        return "less than 0.1 %"
     return f"{100 * value:.1f}" + (" %" if unit else "")
 
 
