@@ -22,6 +22,8 @@ from commonspace.measure.qrels_power import QrelsPower, qrels_power
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
+from commonspace.measure.spurious import Spurious, spurious_context
+from commonspace.measure.subgroups import Subgroups, pareto_front, subgroup_curve
 
 __all__ = [
     "MAP",
@@ -44,6 +46,8 @@ __all__ = [
     "Ranks",
     "Recall",
     "Relevance",
+    "Spurious",
+    "Subgroups",
     "SystemCheck",
     "adjudication_curves",
     "bootstrap",
@@ -63,6 +67,9 @@ __all__ = [
     "mean_rank_variance",
     "metric",
     "overlap",
+    "pareto_front",
     "qrels_power",
     "rbo",
+    "spurious_context",
+    "subgroup_curve",
 ]
