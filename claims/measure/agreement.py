@@ -70,12 +70,16 @@ def reliability(found: CrossCheck) -> dict[str, np.ndarray]:
     return {s.name: s.reliability.per_query for s in found.systems}
 
 
-def over_queries(figures: dict[str, np.ndarray], truth: dict[str, np.ndarray], resamples: int = 500) -> str:
-    """Return Spearman with its 95 % interval over resamples of the queries, ready to be read."""
+def over_queries(truth: dict[str, np.ndarray], *ways: dict[str, np.ndarray], resamples: int = 500) -> str:
+    """Return Spearman of one way, or of one minus another, with its interval over resamples of the queries."""
     rng, n = np.random.default_rng(0), len(next(iter(truth.values())))
-    drawn = [spearman(figures, truth, rng.integers(0, n, n)) for _ in range(resamples)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return f"{spearman(figures, truth):.3f} [{low:.3f}, {high:.3f}] n={n}"
+
+    def figure(rows: Any) -> float:
+        found = [spearman(way, truth, rows) for way in ways]
+        return found[0] - sum(found[1:])
+
+    low, high = np.quantile([figure(rng.integers(0, n, n)) for _ in range(resamples)], [0.025, 0.975])
+    return f"{figure(slice(None)):.3f} [{low:.3f}, {high:.3f}] n={n}"
 
 
 def run(seeds: int = 5, name: str = "cranfield", perturbations: int = 2) -> dict[str, Any]:
@@ -103,7 +107,12 @@ def run(seeds: int = 5, name: str = "cranfield", perturbations: int = 2) -> dict
             for way, values in figures.items():
                 rows.setdefault(f"{field}, {way}", []).append(spearman(values, truth))
                 if seed == 0:
-                    details[f"{field}, {way}, queries drawn anew"] = over_queries(values, truth)
+                    details[f"{field}, {way}, queries drawn anew"] = over_queries(truth, values)
+            if seed == 0:
+                ours, own = figures["agreement"], figures["self-consistency"]
+                details[f"{field}, agreement minus self-consistency, queries drawn anew"] = over_queries(
+                    truth, ours, own
+                )
             if field == "12 rankers":
                 hard.append(spearmanr(guarded.consensus.per_query, np.mean(list(truth.values()), axis=0)).statistic)
     mean = {k: float(np.mean(v)) for k, v in rows.items()}

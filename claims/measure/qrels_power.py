@@ -87,6 +87,7 @@ def run(seeds: int = 5, names: tuple[str, ...] = ("cranfield", "cisi"), resample
     few = BUDGETS[1]
     mean = {k: float(np.mean(v)) for k, v in means.items()}
     methods = sorted({m for m, _, _ in mean})
+    best = {f: ", ".join(max(methods, key=lambda m, b=b, f=f: mean[m, b, f]) for b in BUDGETS) for f in ("tau", "f1")}
     words = ", ".join(f"{m} {mean[m, few, 'tau']:.2f} / {mean[m, few, 'f1']:.2f}" for m in methods)
     return {
         "method": "qrels_power, adjudication_curves, Adjudicator",
@@ -100,8 +101,9 @@ def run(seeds: int = 5, names: tuple[str, ...] = ("cranfield", "cisi"), resample
         f"{BUDGETS[-1]:.0%}; figure: F1 of significant differences of the order chosen by F1 on the other half of the "
         "topics, mean over budgets; baseline: of the order chosen by tau",
         **compared(np.array(by_f1), np.array(by_tau)),
-        "sentence": f"The best by F1 and by tau differ in {np.mean(differ):.0%} of {len(differ)} choices. Tau / F1 at "
-        f"a budget of {few:.0%}: {words}.",
+        "sentence": f"The best by F1 and by tau differ in {np.mean(differ):.0%} of {len(differ)} choices. On average "
+        f"the best by tau at {', '.join(f'{b:.0%}' for b in BUDGETS)} are {best['tau']}; the best by F1 {best['f1']}. "
+        f"Tau / F1 at {few:.0%}: {words}.",
         "details": {name: whole(name, resamples) for name in names}
         | {f"{m}, halves": {f: [round(mean[m, b, f], 3) for b in BUDGETS] for f in ("tau", "f1")} for m in methods},
     }

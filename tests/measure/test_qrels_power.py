@@ -164,6 +164,14 @@ def test_intervals_hold_the_figure_and_narrow_with_topics():
     assert few.f1.seed == 7
 
 
+def test_an_interval_holds_its_figure_even_where_draws_lean_low():
+    # Topic t tells systems up to t from those above it and nothing else; a draw that lacks a topic has a tie more.
+    steps = {f"s{i}": (np.arange(7) < i).astype(float) for i in range(8)}
+    full = {name: v.mean() + 0.001 * np.random.default_rng(i).random(7) for i, (name, v) in enumerate(steps.items())}
+    tau = qrels_power(full, steps, resamples=200, confidence=0.5).tau
+    assert tau.low < tau.value == tau.high == pytest.approx(1)
+
+
 def test_results_can_be_read_and_written():
     full = planted([0.0, 0.1, 0.2])
     found = qrels_power({k: estimate(v) for k, v in full.items()}, full, correction="bh")
