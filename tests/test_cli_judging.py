@@ -101,7 +101,8 @@ def test_wrong_input_is_one_line_and_status_two(matrix, arguments, words, capsys
 def test_ctrl_c_prints_what_was_found_and_says_so_with_its_status(tmp_path):
     np.save(tmp_path / "big.npy", np.random.default_rng(0).normal(size=(40_000, 64)).astype(np.float32))
     slow = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # runs in the background inherit its being ignored
         "from commonspace.judge.findings.norms import Norms\n"
         "from commonspace.cli import main\n"
         "def look(self, subject, rng):\n"

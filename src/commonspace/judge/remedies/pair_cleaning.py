@@ -56,7 +56,7 @@ class PairCleaning(Remedy):
 
     def fit(self, subject: Subject, rng: np.random.Generator) -> Self:
         """Learn both maps for every two modalities."""
-        from commonspace.align.pair_judges import learned_map
+        from commonspace.align.hygiene.pair_judges import learned_map
 
         self.maps_: dict[tuple[str, str], tuple[Any, Any]] = {}
         self.dropped_: dict[str, float] = {}
