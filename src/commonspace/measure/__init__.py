@@ -1,5 +1,8 @@
 """Retrieval metrics with exact ties, intervals, paired tests and CKA, on plain arrays."""
 
+from commonspace.measure.adjudication import Adjudicator, judge_next
+from commonspace.measure.adjudication_curves import AdjudicationCurves, AdjudicationPoint, adjudication_curves
+from commonspace.measure.agreement import CrossCheck, SystemCheck, cross_check
 from commonspace.measure.cka import linear_cka
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
@@ -14,6 +17,8 @@ from commonspace.measure.median_rank import MedianRank
 from commonspace.measure.metric import RankMetric, metric
 from commonspace.measure.mrr import MRR
 from commonspace.measure.ndcg import NDCG
+from commonspace.measure.overlap import RBO, jaccard, overlap, rbo
+from commonspace.measure.qrels_power import QrelsPower, qrels_power
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
@@ -24,33 +29,47 @@ __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "RBO",
+    "AdjudicationCurves",
+    "AdjudicationPoint",
+    "Adjudicator",
     "Comparison",
+    "CrossCheck",
     "Detour",
     "Estimate",
     "Gap",
     "Hit",
     "IntraModal",
     "MedianRank",
+    "QrelsPower",
     "RankMetric",
     "Ranks",
     "Recall",
     "Relevance",
     "Spurious",
     "Subgroups",
+    "SystemCheck",
+    "adjudication_curves",
     "bootstrap",
     "compare",
     "compare_many",
     "contrastive_gap",
+    "cross_check",
     "estimate",
     "evaluate",
     "evaluate_retrieval",
     "holm",
     "icnn_score",
     "intramodal",
+    "jaccard",
+    "judge_next",
     "linear_cka",
     "mean_rank_variance",
     "metric",
+    "overlap",
     "pareto_front",
+    "qrels_power",
+    "rbo",
     "spurious_context",
     "subgroup_curve",
 ]
