@@ -3,6 +3,7 @@
 from commonspace.measure.adjudication import Adjudicator, judge_next
 from commonspace.measure.adjudication_curves import AdjudicationCurves, AdjudicationPoint, adjudication_curves
 from commonspace.measure.agreement import CrossCheck, SystemCheck, cross_check
+from commonspace.measure.calibration import Calibration, calibration
 from commonspace.measure.cka import linear_cka
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
@@ -25,51 +26,4 @@ from commonspace.measure.relevance import Relevance
 from commonspace.measure.spurious import Spurious, spurious_context
 from commonspace.measure.subgroups import Subgroups, pareto_front, subgroup_curve
 
-__all__ = [
-    "MAP",
-    "MRR",
-    "NDCG",
-    "RBO",
-    "AdjudicationCurves",
-    "AdjudicationPoint",
-    "Adjudicator",
-    "Comparison",
-    "CrossCheck",
-    "Detour",
-    "Estimate",
-    "Gap",
-    "Hit",
-    "IntraModal",
-    "MedianRank",
-    "QrelsPower",
-    "RankMetric",
-    "Ranks",
-    "Recall",
-    "Relevance",
-    "Spurious",
-    "Subgroups",
-    "SystemCheck",
-    "adjudication_curves",
-    "bootstrap",
-    "compare",
-    "compare_many",
-    "contrastive_gap",
-    "cross_check",
-    "estimate",
-    "evaluate",
-    "evaluate_retrieval",
-    "holm",
-    "icnn_score",
-    "intramodal",
-    "jaccard",
-    "judge_next",
-    "linear_cka",
-    "mean_rank_variance",
-    "metric",
-    "overlap",
-    "pareto_front",
-    "qrels_power",
-    "rbo",
-    "spurious_context",
-    "subgroup_curve",
-]
+__all__ = ["adjudication_curves", "AdjudicationCurves", "AdjudicationPoint", "Adjudicator", "bootstrap", "Calibration", "calibration", "compare", "compare_many", "Comparison", "contrastive_gap", "cross_check", "CrossCheck", "Detour", "Estimate", "estimate", "evaluate", "evaluate_retrieval", "Gap", "Hit", "holm", "icnn_score", "IntraModal", "intramodal", "jaccard", "judge_next", "linear_cka", "MAP", "mean_rank_variance", "MedianRank", "metric", "MRR", "NDCG", "overlap", "pareto_front", "qrels_power", "QrelsPower", "RankMetric", "Ranks", "RBO", "rbo", "Recall", "Relevance", "Spurious", "spurious_context", "subgroup_curve", "Subgroups", "SystemCheck"]
