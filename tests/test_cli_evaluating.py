@@ -130,6 +130,7 @@ def test_a_collection_answers_by_its_index_beside_exact_search(run):
     assert {r["task"] for r in document["metrics"]} == {"text->image"}
     assert {r["metric"] for r in document["index"]} >= {"hit@1", "hit@10"}
     assert "the index" in document["verdict"]
+    assert document["about"]["right answers"] == "items of the collection with the row's id"
 
 
 def test_right_answers_of_a_collection_are_those_of_the_same_label_where_a_group_is_named(run, tmp_path, place):

@@ -175,6 +175,12 @@ def test_a_few_queries_make_a_report_without_what_they_cannot_show():
     render(report)
 
 
+def test_a_metric_without_a_test_is_reported_without_a_judgement():
+    words = evaluation_report(directions_of(sides(n=100)), metrics=["median_rank"]).verdict
+    assert words.startswith("text → image: median_rank is")
+    assert "works" not in words
+
+
 def test_what_cannot_be_evaluated_is_refused():
     with pytest.raises(BadInput, match="no direction"):
         evaluation_report([])

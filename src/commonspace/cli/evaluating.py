@@ -71,7 +71,8 @@ def evaluate(
             raise BadInput("--compare puts two spaces side by side: give the folder of a space, not of a collection")
         with Collection.open(path) as opened:
             directions = ask_collection(opened, question)
-            about["space"] = opened.space.id
+            label = group or opened.id_name
+            about |= {"space": opened.space.id, "right answers": f"items of the collection with the row's {label}"}
     elif compare is None:
         space = Space.load(path)
         (directions,) = ask_spaces([space], question)

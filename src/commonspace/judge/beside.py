@@ -111,7 +111,9 @@ def index_section(judged: Sequence[Judged], first: str, random_state: int) -> Be
         }.get(what, "no loss of the index against exact search is shown")
         words.append(f"{j.direction.title}: {lost}.")
     text = (
-        "Searches of the collection are answered by its index; all other figures of this page compare with all vectors."
+        "Searches of the collection are answered by its index; all other figures of this page compare with all "
+        "vectors. Paired by query; p-values are corrected over all directions and metrics (Holm). Metrics that need "
+        "more answers than were asked of the index are left out."
     )
     data = {"index": [_row(j, m, "index", figure, c) for j, m, figure, c in done]}
     return Beside(Section("What the index costs", text, sheets), " ".join(words), data)

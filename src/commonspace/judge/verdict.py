@@ -44,7 +44,9 @@ def verdict(
 
 
 def works(judged: Sequence[Judged], name: str) -> str:
-    """Return in which directions search finds more than what costs nothing."""
+    """Return in which directions search finds more than what costs nothing; nothing where no test says so."""
+    if not any(name in j.gains for j in judged):
+        return ""
     outcome = {j.direction.title: j.outcome(name) for j in judged}
     good = [t for t, o in outcome.items() if o == "better"]
     if len(good) == len(outcome):

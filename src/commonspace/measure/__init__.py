@@ -112,3 +112,4 @@ __all__ = [
     "spurious_context",
     "subgroup_curve",
 ]
+__all__ = ["MAP", "MRR", "NDCG", "RBO", "AdjudicationCurves", "AdjudicationPoint", "Adjudicator", "Calibration", "Comparison", "CrossCheck", "Detour", "Estimate", "Gap", "Hit", "IntraModal", "MedianRank", "QrelsPower", "RankMetric", "Ranks", "Recall", "Relevance", "Spurious", "Subgroups", "SystemCheck", "adjudication_curves", "bootstrap", "calibration", "compare", "compare_many", "contrastive_gap", "cross_check", "estimate", "evaluate", "evaluate_retrieval", "holm", "icnn_score", "intramodal", "jaccard", "judge_next", "linear_cka", "mean_rank_variance", "metric", "overlap", "pareto_front", "qrels_power", "rbo", "spurious_context", "subgroup_curve"]
