@@ -8,7 +8,7 @@ from commonspace.measure.cka import linear_cka
 from commonspace.measure.collapse import CollapseAlarm, Collapsed
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.dimensions import Dimensions, dimensions
-from commonspace.measure.drift import Drift, Moved, drift, moved
+from commonspace.measure.drift import Drift, drift
 from commonspace.measure.duplicates import DuplicateGroup, Duplicates, duplicates
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
 from commonspace.measure.evaluation import evaluate, evaluate_retrieval
@@ -23,6 +23,7 @@ from commonspace.measure.map import MAP
 from commonspace.measure.mean_rank_variance import mean_rank_variance
 from commonspace.measure.median_rank import MedianRank
 from commonspace.measure.metric import RankMetric, metric
+from commonspace.measure.moved import Moved, moved
 from commonspace.measure.mrr import MRR
 from commonspace.measure.ndcg import NDCG
 from commonspace.measure.norms import Norms, norms
@@ -112,4 +113,3 @@ __all__ = [
     "spurious_context",
     "subgroup_curve",
 ]
-__all__ = ["MAP", "MRR", "NDCG", "RBO", "AdjudicationCurves", "AdjudicationPoint", "Adjudicator", "Calibration", "Comparison", "CrossCheck", "Detour", "Estimate", "Gap", "Hit", "IntraModal", "MedianRank", "QrelsPower", "RankMetric", "Ranks", "Recall", "Relevance", "Spurious", "Subgroups", "SystemCheck", "adjudication_curves", "bootstrap", "calibration", "compare", "compare_many", "contrastive_gap", "cross_check", "estimate", "evaluate", "evaluate_retrieval", "holm", "icnn_score", "intramodal", "jaccard", "judge_next", "linear_cka", "mean_rank_variance", "metric", "overlap", "pareto_front", "qrels_power", "rbo", "spurious_context", "subgroup_curve"]
