@@ -1,6 +1,9 @@
-"""Retrieval metrics with exact ties, intervals, paired tests and CKA, on plain arrays."""
+"""Retrieval metrics with exact ties, intervals and paired tests; spaces beside each other and beside people.
 
-from commonspace.measure.cka import linear_cka
+All of it works on plain arrays.
+"""
+
+from commonspace.measure.cka import estimate_cka, linear_cka
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
 from commonspace.measure.evaluation import evaluate, evaluate_retrieval
@@ -15,13 +18,17 @@ from commonspace.measure.metric import RankMetric, metric
 from commonspace.measure.mrr import MRR
 from commonspace.measure.ndcg import NDCG
 from commonspace.measure.ranks import Ranks
+from commonspace.measure.raters import Ceiling, RaterStudy, noise_ceiling, rater_study
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
+from commonspace.measure.rsa import RSA, rsa, rsa_many
 
 __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "RSA",
+    "Ceiling",
     "Comparison",
     "Detour",
     "Estimate",
@@ -31,6 +38,7 @@ __all__ = [
     "MedianRank",
     "RankMetric",
     "Ranks",
+    "RaterStudy",
     "Recall",
     "Relevance",
     "bootstrap",
@@ -38,6 +46,7 @@ __all__ = [
     "compare_many",
     "contrastive_gap",
     "estimate",
+    "estimate_cka",
     "evaluate",
     "evaluate_retrieval",
     "holm",
@@ -46,4 +55,8 @@ __all__ = [
     "linear_cka",
     "mean_rank_variance",
     "metric",
+    "noise_ceiling",
+    "rater_study",
+    "rsa",
+    "rsa_many",
 ]
