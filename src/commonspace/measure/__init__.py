@@ -16,7 +16,9 @@ from commonspace.measure.mean_rank_variance import mean_rank_variance
 from commonspace.measure.median_rank import MedianRank
 from commonspace.measure.metric import RankMetric, metric
 from commonspace.measure.mrr import MRR
+from commonspace.measure.mutual_knn import MutualKNN, mutual_knn
 from commonspace.measure.ndcg import NDCG
+from commonspace.measure.procrustes_distance import ProcrustesDistance, procrustes_distance
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.raters import Ceiling, RaterStudy, noise_ceiling, rater_study
 from commonspace.measure.recall import Recall
@@ -36,6 +38,8 @@ __all__ = [
     "Hit",
     "IntraModal",
     "MedianRank",
+    "MutualKNN",
+    "ProcrustesDistance",
     "RankMetric",
     "Ranks",
     "RaterStudy",
@@ -55,7 +59,9 @@ __all__ = [
     "linear_cka",
     "mean_rank_variance",
     "metric",
+    "mutual_knn",
     "noise_ceiling",
+    "procrustes_distance",
     "rater_study",
     "rsa",
     "rsa_many",
