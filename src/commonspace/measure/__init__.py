@@ -4,6 +4,7 @@ All of it works on plain arrays.
 """
 
 from commonspace.measure.cka import estimate_cka, linear_cka
+from commonspace.measure.compare_spaces import SpaceComparison, compare_spaces
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
 from commonspace.measure.estimates import Estimate, bootstrap, estimate
 from commonspace.measure.evaluation import evaluate, evaluate_retrieval
@@ -24,6 +25,7 @@ from commonspace.measure.raters import Ceiling, RaterStudy, noise_ceiling, rater
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
 from commonspace.measure.rsa import RSA, rsa, rsa_many
+from commonspace.measure.unit_matches import UnitMatches, match_units
 
 __all__ = [
     "MAP",
@@ -45,9 +47,12 @@ __all__ = [
     "RaterStudy",
     "Recall",
     "Relevance",
+    "SpaceComparison",
+    "UnitMatches",
     "bootstrap",
     "compare",
     "compare_many",
+    "compare_spaces",
     "contrastive_gap",
     "estimate",
     "estimate_cka",
@@ -57,6 +62,7 @@ __all__ = [
     "icnn_score",
     "intramodal",
     "linear_cka",
+    "match_units",
     "mean_rank_variance",
     "metric",
     "mutual_knn",
