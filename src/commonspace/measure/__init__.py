@@ -10,6 +10,7 @@ from commonspace.measure.estimates import Estimate, bootstrap, estimate
 from commonspace.measure.evaluation import evaluate, evaluate_retrieval
 from commonspace.measure.gap import Gap, contrastive_gap
 from commonspace.measure.hit import Hit
+from commonspace.measure.human import Choices, compare_agreement, odd_one_out, rating_agreement, two_of_three
 from commonspace.measure.icnn import icnn_score
 from commonspace.measure.intramodal import Detour, IntraModal, intramodal
 from commonspace.measure.map import MAP
@@ -20,11 +21,13 @@ from commonspace.measure.mrr import MRR
 from commonspace.measure.mutual_knn import MutualKNN, mutual_knn
 from commonspace.measure.ndcg import NDCG
 from commonspace.measure.procrustes_distance import ProcrustesDistance, procrustes_distance
+from commonspace.measure.rank_stability import RankStability, rank_stability
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.raters import Ceiling, RaterStudy, noise_ceiling, rater_study
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
 from commonspace.measure.rsa import RSA, rsa, rsa_many
+from commonspace.measure.stacked_similarity import Stacked, stack_similarities
 from commonspace.measure.unit_matches import UnitMatches, match_units
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
     "NDCG",
     "RSA",
     "Ceiling",
+    "Choices",
     "Comparison",
     "Detour",
     "Estimate",
@@ -43,14 +47,17 @@ __all__ = [
     "MutualKNN",
     "ProcrustesDistance",
     "RankMetric",
+    "RankStability",
     "Ranks",
     "RaterStudy",
     "Recall",
     "Relevance",
     "SpaceComparison",
+    "Stacked",
     "UnitMatches",
     "bootstrap",
     "compare",
+    "compare_agreement",
     "compare_many",
     "compare_spaces",
     "contrastive_gap",
@@ -67,8 +74,13 @@ __all__ = [
     "metric",
     "mutual_knn",
     "noise_ceiling",
+    "odd_one_out",
     "procrustes_distance",
+    "rank_stability",
     "rater_study",
+    "rating_agreement",
     "rsa",
     "rsa_many",
+    "stack_similarities",
+    "two_of_three",
 ]
