@@ -5,9 +5,11 @@ With columns of mean 0, and zeros that make up for missing dimensions,
     s = |X'Y|_* / (|X|_F |Y|_F)          (nuclear over Frobenius norms: the sum of the singular values of X'Y)
     d = sqrt(2 - 2 s)                    0 for equal spaces, sqrt(2) for unrelated ones; axes and scale do not matter
 
-The best turn is found on the rows it is judged by, so d is too small where rows are few beside dimensions: near 0 for
-unrelated spaces of more dimensions than rows. `held_out` turns by some rows and judges by the others, so that it is on
-average a little too large. The truth lies between the two; with rows enough they meet.
+The best turn is found on the rows it is judged by, so that d is too small where rows are few beside dimensions: near 0
+for unrelated spaces of more dimensions than rows. That is `in_sample`. `held_out` turns by some rows and judges by the
+others, and is on average too large. The truth lies between the two; with rows enough they meet. `distance` is that of
+the mean of both s, and its interval goes from the low end of the one to the high end of the other: cautious, and wide
+where rows are too few to tell.
 
 s is a sum over rows for a given turn, and to first order a best turn does not change with one row, so that
 
@@ -43,20 +45,24 @@ class ProcrustesDistance:
     Parameters
     ----------
     distance : Estimate
-        Of the best turn on the rows that it is judged by: on average too small.
+        Between the two others; its interval spans theirs.
+    in_sample : Estimate
+        Of the best turn on the rows that it is judged by: on average too small, with an interval that does not know it.
     held_out : Estimate
         Of turns that have not seen the rows: on average too large; may exceed sqrt(2) by chance.
     """
 
     distance: Estimate
+    in_sample: Estimate
     held_out: Estimate
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""
-        return {"distance": self.distance.to_dict(), "held_out": self.held_out.to_dict()}
+        return {name: getattr(self, name).to_dict() for name in ("distance", "in_sample", "held_out")}
 
     def __str__(self) -> str:
-        return f"{'procrustes distance':<25} {self.distance}\n{'    on held-out rows':<25} {self.held_out}"
+        ends = f"{self.in_sample.value:.3f} turned by the same rows, {self.held_out.value:.3f} by others"
+        return f"{'procrustes distance':<25} {self.distance} ({ends})"
 
 
 def procrustes_distance(
@@ -111,10 +117,12 @@ def procrustes_distance(
         test = np.isin(member, part)
         unseen[:, test] = _products(x, y, ~test)[:, test]
     seed = int(random_state) if isinstance(random_state, int | np.integer) else None
-    return ProcrustesDistance(
-        _distance("procrustes_distance", seen, member, confidence, None),
-        _distance("procrustes_distance held out", unseen, member, confidence, seed),
-    )
+    near = _distance("procrustes_distance in sample", seen, member, confidence, None)
+    far = _distance("procrustes_distance held out", unseen, member, confidence, seed)
+    middle = math.sqrt((near.value**2 + far.value**2) / 2)  # d^2 is linear in s
+    low, high = min(near.low, far.low), max(near.high, far.high)
+    whole = Estimate("procrustes_distance", middle, low, high, len(x), confidence, seed=seed)
+    return ProcrustesDistance(whole, near, far)
 
 
 def _products(x: np.ndarray, y: np.ndarray, train: np.ndarray) -> np.ndarray:
