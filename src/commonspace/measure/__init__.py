@@ -27,7 +27,9 @@ from commonspace.measure.raters import Ceiling, RaterStudy, noise_ceiling, rater
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
 from commonspace.measure.rsa import RSA, rsa, rsa_many
+from commonspace.measure.spurious import Spurious, spurious_context
 from commonspace.measure.stacked_similarity import Stacked, stack_similarities
+from commonspace.measure.subgroups import Subgroups, pareto_front, subgroup_curve
 from commonspace.measure.unit_matches import UnitMatches, match_units
 
 __all__ = [
@@ -53,7 +55,9 @@ __all__ = [
     "Recall",
     "Relevance",
     "SpaceComparison",
+    "Spurious",
     "Stacked",
+    "Subgroups",
     "UnitMatches",
     "bootstrap",
     "compare",
@@ -75,12 +79,15 @@ __all__ = [
     "mutual_knn",
     "noise_ceiling",
     "odd_one_out",
+    "pareto_front",
     "procrustes_distance",
     "rank_stability",
     "rater_study",
     "rating_agreement",
     "rsa",
     "rsa_many",
+    "spurious_context",
     "stack_similarities",
+    "subgroup_curve",
     "two_of_three",
 ]
