@@ -3,6 +3,10 @@
 All of it works on plain arrays.
 """
 
+from commonspace.measure.adjudication import Adjudicator, judge_next
+from commonspace.measure.adjudication_curves import AdjudicationCurves, AdjudicationPoint, adjudication_curves
+from commonspace.measure.agreement import CrossCheck, SystemCheck, cross_check
+from commonspace.measure.calibration import Calibration, calibration
 from commonspace.measure.cka import estimate_cka, linear_cka
 from commonspace.measure.compare_spaces import SpaceComparison, compare_spaces
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
@@ -20,7 +24,9 @@ from commonspace.measure.metric import RankMetric, metric
 from commonspace.measure.mrr import MRR
 from commonspace.measure.mutual_knn import MutualKNN, mutual_knn
 from commonspace.measure.ndcg import NDCG
+from commonspace.measure.overlap import RBO, jaccard, overlap, rbo
 from commonspace.measure.procrustes_distance import ProcrustesDistance, procrustes_distance
+from commonspace.measure.qrels_power import QrelsPower, qrels_power
 from commonspace.measure.rank_stability import RankStability, rank_stability
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.raters import Ceiling, RaterStudy, noise_ceiling, rater_study
@@ -36,10 +42,16 @@ __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "RBO",
     "RSA",
+    "AdjudicationCurves",
+    "AdjudicationPoint",
+    "Adjudicator",
+    "Calibration",
     "Ceiling",
     "Choices",
     "Comparison",
+    "CrossCheck",
     "Detour",
     "Estimate",
     "Gap",
@@ -48,6 +60,7 @@ __all__ = [
     "MedianRank",
     "MutualKNN",
     "ProcrustesDistance",
+    "QrelsPower",
     "RankMetric",
     "RankStability",
     "Ranks",
@@ -58,13 +71,17 @@ __all__ = [
     "Spurious",
     "Stacked",
     "Subgroups",
+    "SystemCheck",
     "UnitMatches",
+    "adjudication_curves",
     "bootstrap",
+    "calibration",
     "compare",
     "compare_agreement",
     "compare_many",
     "compare_spaces",
     "contrastive_gap",
+    "cross_check",
     "estimate",
     "estimate_cka",
     "evaluate",
@@ -72,6 +89,8 @@ __all__ = [
     "holm",
     "icnn_score",
     "intramodal",
+    "jaccard",
+    "judge_next",
     "linear_cka",
     "match_units",
     "mean_rank_variance",
@@ -79,11 +98,14 @@ __all__ = [
     "mutual_knn",
     "noise_ceiling",
     "odd_one_out",
+    "overlap",
     "pareto_front",
     "procrustes_distance",
+    "qrels_power",
     "rank_stability",
     "rater_study",
     "rating_agreement",
+    "rbo",
     "rsa",
     "rsa_many",
     "spurious_context",
