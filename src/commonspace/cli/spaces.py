@@ -11,7 +11,6 @@ from commonspace.cli.shared import (
     STOPPED,
     Columns,
     Group,
-    HubsOption,
     Json,
     OnError,
     SpacePath,
@@ -61,6 +60,13 @@ def fit(
         str | None,
         typer.Option(help="What to train for: a name of [cyan]methods[/], or [cyan]auto[/] to choose by the data."),
     ] = None,
+    edits: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Train against edited items, one thing changed in each: [cyan]text[/], or the kinds of edit, "
+            "[cyan]text=word,number[/]; of records, the fields. Repeat for each modality."
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data; the recipe's number by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of training.")] = 0,
     on_error: OnError = "raise",
@@ -70,7 +76,7 @@ def fit(
 
     encoders = {m: names.split(",") for m, names in assignments(encoder, "--encoder").items()}
     space = Space(encoders, dim=dim)
-    given: dict[str, Any] = {"epochs": epochs, "objective": objective}
+    given: dict[str, Any] = {"epochs": epochs, "objective": objective, "edits": _edits(edits)}
     options = {name: value for name, value in given.items() if value is not None}
     report = space.fit(
         table,
@@ -87,6 +93,14 @@ def fit(
     typer.echo(f"Saved {space!r} in {out}")
     if report.result.interrupted:  # what was learned until then is kept, but a script should know
         raise typer.Exit(STOPPED)
+
+
+def _edits(asked: list[str] | None) -> dict[str, list[str] | None] | None:
+    """Return ``["text=word,number"]`` as ``{"text": ["word", "number"]}``; a modality alone is edited in every way."""
+    if not asked:
+        return None
+    named = assignments([item for item in asked if "=" in item], "--edits")
+    return {m: None for m in asked if "=" not in m} | {m: kinds.split(",") for m, kinds in named.items()}
 
 
 @app.command()
@@ -120,43 +134,6 @@ def encode(
         write_table(rows.take(encoded.kept).with_columns(vector=encoded.vectors), out)
     say_skipped(encoded.skipped, modality)
     typer.echo(f"Wrote {len(encoded.vectors):,} vectors of {loaded.dim} dimensions to {out}")
-
-
-@app.command("eval")
-def evaluate(
-    space: SpacePath,
-    table: TablePath,
-    column: Columns = None,
-    group: Group = None,
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", "-m", help="E.g. [cyan]hit@1[/], [cyan]ndcg@10[/]. Repeat for more.")
-    ] = None,
-    hubs: HubsOption = None,
-    on_error: OnError = "raise",
-    as_json: Json = False,
-) -> None:
-    """Measure retrieval between the modalities of a table that was not trained on."""
-    from commonspace.space import METRICS, Space
-
-    results = Space.load(space).evaluate(
-        table,
-        columns=assignments(column, "--column"),
-        group=group,
-        metrics=metric or METRICS,
-        hubs=hubs,
-        on_error=on_error,
-    )
-    rows = [{"task": task, **estimate.to_dict()} for task, found in results.items() for estimate in found.values()]
-    if as_json:
-        print_json({"metrics": rows})
-        return
-    sheet(
-        ["task", "metric", "value", "95 % interval", "n"],
-        [
-            [r["task"], r["metric"], f"{r['value']:.3f}", f"{r['low']:.3f} to {r['high']:.3f}", f"{r['n']:,}"]
-            for r in rows
-        ],
-    )
 
 
 @app.command()
@@ -193,8 +170,8 @@ def methods(
 
 def _suited(table: Path, roles: Path | None, protocol: str | None, as_json: bool) -> None:
     """Print what suits a table."""
-    from commonspace.align.roles import Roles
-    from commonspace.align.suited import suited
+    from commonspace.align.tables.roles import Roles
+    from commonspace.align.tables.suited import suited
 
     found = suited(table, None if roles is None else Roles.read(roles))
     methods = [m for m in found.methods if protocol in (None, m.protocol)]

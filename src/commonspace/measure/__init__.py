@@ -1,5 +1,9 @@
 """Retrieval metrics with exact ties, intervals and paired tests, and label-free health, on plain arrays."""
 
+from commonspace.measure.adjudication import Adjudicator, judge_next
+from commonspace.measure.adjudication_curves import AdjudicationCurves, AdjudicationPoint, adjudication_curves
+from commonspace.measure.agreement import CrossCheck, SystemCheck, cross_check
+from commonspace.measure.calibration import Calibration, calibration
 from commonspace.measure.cka import linear_cka
 from commonspace.measure.collapse import CollapseAlarm, Collapsed
 from commonspace.measure.comparison import Comparison, compare, compare_many, holm
@@ -24,18 +28,28 @@ from commonspace.measure.mrr import MRR
 from commonspace.measure.ndcg import NDCG
 from commonspace.measure.norms import Norms, norms
 from commonspace.measure.outliers import Outliers, PairOutliers, outliers, pair_outliers
+from commonspace.measure.overlap import RBO, jaccard, overlap, rbo
+from commonspace.measure.qrels_power import QrelsPower, qrels_power
 from commonspace.measure.ranks import Ranks
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
 from commonspace.measure.spectrum import Spectrum, spectrum
+from commonspace.measure.spurious import Spurious, spurious_context
+from commonspace.measure.subgroups import Subgroups, pareto_front, subgroup_curve
 
 __all__ = [
     "MAP",
     "MRR",
     "NDCG",
+    "RBO",
+    "AdjudicationCurves",
+    "AdjudicationPoint",
+    "Adjudicator",
+    "Calibration",
     "CollapseAlarm",
     "Collapsed",
     "Comparison",
+    "CrossCheck",
     "Detour",
     "Dimensions",
     "Drift",
@@ -54,15 +68,22 @@ __all__ = [
     "Norms",
     "Outliers",
     "PairOutliers",
+    "QrelsPower",
     "RankMetric",
     "Ranks",
     "Recall",
     "Relevance",
     "Spectrum",
+    "Spurious",
+    "Subgroups",
+    "SystemCheck",
+    "adjudication_curves",
     "bootstrap",
+    "calibration",
     "compare",
     "compare_many",
     "contrastive_gap",
+    "cross_check",
     "dimensions",
     "drift",
     "duplicates",
@@ -75,12 +96,20 @@ __all__ = [
     "imbalance",
     "intramodal",
     "isotropy",
+    "jaccard",
+    "judge_next",
     "linear_cka",
     "mean_rank_variance",
     "metric",
     "moved",
     "norms",
     "outliers",
+    "overlap",
     "pair_outliers",
+    "pareto_front",
+    "qrels_power",
+    "rbo",
     "spectrum",
+    "spurious_context",
+    "subgroup_curve",
 ]
