@@ -1,6 +1,7 @@
-"""Retrieval metrics with exact ties, intervals and paired tests; spaces beside each other and beside people.
+"""Retrieval metrics with intervals and paired tests; health without labels; spaces beside each other and people.
 
-All of it works on plain arrays."""
+All of it works on plain arrays.
+"""
 
 from commonspace.measure.adjudication import Adjudicator, judge_next
 from commonspace.measure.adjudication_curves import AdjudicationCurves, AdjudicationPoint, adjudication_curves
