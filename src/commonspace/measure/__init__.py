@@ -1,4 +1,4 @@
-"""Retrieval metrics with exact ties, intervals and paired tests; spaces beside each other and beside people.
+"""Retrieval metrics with intervals and paired tests; health without labels; spaces beside each other and people.
 
 All of it works on plain arrays.
 """
