@@ -76,8 +76,8 @@ def evaluate(
     """
     a, judged = check_scores(scores), Relevance.of(relevance)
     check_shapes(a.shape, judged)
-    values = _values(lambda start, stop: a[start:stop], judged, _named(metrics), on_empty, block, None)
-    return _estimates(values, metrics, groups, random_state, resamples, confidence)
+    values = _values(lambda start, stop: a[start:stop], judged, named(metrics), on_empty, block, None)
+    return estimates(values, groups, random_state, resamples, confidence)
 
 
 def evaluate_retrieval(
@@ -134,11 +134,12 @@ def evaluate_retrieval(
             s[np.arange(len(s)), np.arange(start, start + len(s))] = -np.inf
         return s
 
-    values = _values(score, judged, _named(metrics), on_empty, block, title)
-    return _estimates(values, metrics, groups, random_state, resamples, confidence)
+    values = _values(score, judged, named(metrics), on_empty, block, title)
+    return estimates(values, groups, random_state, resamples, confidence)
 
 
-def _named(metrics: Sequence[Any]) -> dict[str, Any]:
+def named(metrics: Sequence[Any]) -> dict[str, Any]:
+    """Return the metrics built, under the names as they were given; instances under their label."""
     if isinstance(metrics, str) or not len(metrics):
         raise BadInput(f'metrics must be a list such as ["recall@10", "mrr"], not {metrics!r}')
     built = [metric(spec) for spec in metrics]
@@ -184,14 +185,15 @@ def _values(
     return {name: (m, values[name], judged) for name, m in metrics.items()}
 
 
-def _estimates(
+def estimates(
     values: dict[str, tuple[Any, np.ndarray, np.ndarray]],
-    metrics: Sequence[Any],
     groups: Any,
     random_state: RandomState,
     resamples: int,
     confidence: float,
+    ids: tuple[Any, ...] = (),
 ) -> dict[str, Estimate]:
+    """Return the estimates of metric and values by name; `ids` are those of all queries, judged or not."""
     out = {}
     for name, (m, v, judged) in values.items():
         labels = None if groups is None else np.asarray(groups)
@@ -207,6 +209,7 @@ def _estimates(
             confidence=confidence,
             skipped=int((~judged).sum()),
             random_state=random_state,
+            ids=tuple(q for q, counts in zip(ids, judged, strict=True) if counts) if ids else (),
         )
     return out
 
