@@ -24,6 +24,7 @@ from commonspace.measure.rbp import RBP
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
 from commonspace.measure.runs import evaluate_run, judged_share
+from commonspace.measure.top_lists import evaluate_hits
 from commonspace.measure.trec import read_qrels, read_run, write_qrels, write_run
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "effect_size",
     "estimate",
     "evaluate",
+    "evaluate_hits",
     "evaluate_retrieval",
     "evaluate_run",
     "holm",
