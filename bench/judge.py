@@ -3,7 +3,8 @@
     runs          figures of a run of dicts against judgements of dicts: ir-measures (which calls trec_eval), ranx
     matrix        nDCG and average precision of a matrix of scores: scikit-learn
     bootstrap     the interval of a mean of 10,000 values from 1,000 resamples: SciPy, by percentiles and BCa
-    comparison    five runs evaluated and compared in all pairs by random signs: ranx ("fisher"); and the tests alone: SciPy
+    comparison    five runs evaluated and compared in all pairs by random signs: ranx ("fisher")
+    signs         the tests alone: SciPy
 
 Each way is called once before it is timed, so that what ranx compiles is not counted. Packages that are not installed
 are left out: ``pip install ranx ir-measures``. Results are checked for equality before the clock starts.
@@ -34,8 +35,8 @@ def main(queries: int = 1000, depth: int = 200) -> None:
         "matrix, map": matrix(rng, queries, "map"),
         "bootstrap, percentile": intervals(rng, "percentile"),
         "bootstrap, BCa": intervals(rng, "bca"),
-        "comparison of runs": comparison(rng, queries // 4, depth),
-        "comparison, tests alone": tests_alone(rng, queries // 4),
+        "comparison": comparison(rng, queries // 4, depth),
+        "signs": signs(rng, queries // 4),
     }
     times = {part: in_turn(ways, rounds=3) for part, ways in work.items()}
     goals = []
@@ -120,9 +121,8 @@ def comparison(rng: np.random.Generator, queries: int, depth: int, patterns: int
         found.append(run)
 
     def ours() -> dict[tuple[str, str], float]:
-        figures = {
-            f"run_{i + 1}": evaluate_run(r, qrels, ["ndcg@10"], resamples=1)["ndcg@10"] for i, r in enumerate(found)
-        }
+        each = (evaluate_run(r, qrels, ["ndcg@10"], resamples=1)["ndcg@10"] for r in found)
+        figures = {f"run_{i}": e for i, e in enumerate(each, 1)}
         return {(c.a, c.b): c.p_value for c in compare_many(figures, correction="none", resamples=patterns)}
 
     def theirs() -> dict[tuple[str, str], float]:
@@ -133,7 +133,7 @@ def comparison(rng: np.random.Generator, queries: int, depth: int, patterns: int
     return {"commonspace": ours, "ranx": theirs}
 
 
-def tests_alone(rng: np.random.Generator, queries: int, patterns: int = 10_000) -> dict[str, Any]:
+def signs(rng: np.random.Generator, queries: int, patterns: int = 10_000) -> dict[str, Any]:
     """Return ways to the p-values of all pairs of five systems by random signs."""
     from itertools import combinations
 

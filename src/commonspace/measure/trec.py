@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.tables import Table, read_table
 
@@ -154,13 +156,16 @@ def _scored(query: Any, found: Any, value: str) -> dict[Any, float]:
     else:
         raise BadInput(f"query {query!r} must map item ids to numbers, not be a {type(found).__name__}")
     try:
-        last = -math.inf if value == "score" else math.nan  # a score may say "last of all"
-        wrong = next((item for item, v in out.items() if not math.isfinite(v) and v != last), None)
-    except TypeError:
-        wrong = next(item for item, v in out.items() if not isinstance(v, int | float) and not hasattr(v, "__float__"))
-    if wrong is not None:
-        raise BadInput(f"the {value} of item {wrong!r} for query {query!r} is no number: {out[wrong]!r}")
-    return out
+        values = np.fromiter(out.values(), np.float64, len(out))
+    except (TypeError, ValueError):
+        wrong = next(item for item, v in out.items() if not isinstance(v, int | float | np.number))
+    else:
+        # A score may say "last of all".
+        bad = ~np.isfinite(values) & ~((value == "score") & (values == -np.inf))
+        if not bad.any():
+            return dict(zip(out, values.tolist(), strict=True))
+        wrong = list(out)[int(bad.argmax())]
+    raise BadInput(f"the {value} of item {wrong!r} for query {query!r} is no number: {out[wrong]!r}")
 
 
 def _from_table(table: Table, value: str) -> dict[Any, dict[Any, float]]:
