@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -128,15 +129,16 @@ def comparison(rng: np.random.Generator, queries: int, depth: int, patterns: int
     def theirs() -> dict[tuple[str, str], float]:
         named = [ranx.Run(r, name=f"run_{i + 1}") for i, r in enumerate(found)]
         report = ranx.compare(ranx.Qrels(qrels), named, ["ndcg@10"], stat_test="fisher", n_permutations=patterns)
-        return {tuple(sorted(pair)): p["ndcg@10"]["p_value"] for pair, p in report.comparisons._comparisons.items()}
+        pairs = combinations((run.name for run in named), 2)
+        return {pair: report.comparisons[pair]["ndcg@10"]["p_value"] for pair in pairs}
 
+    mine, its = ours(), theirs()
+    np.testing.assert_allclose([mine[pair] for pair in its], list(its.values()), atol=0.06)
     return {"commonspace": ours, "ranx": theirs}
 
 
 def signs(rng: np.random.Generator, queries: int, patterns: int = 10_000) -> dict[str, Any]:
     """Return ways to the p-values of all pairs of five systems by random signs."""
-    from itertools import combinations
-
     from scipy import stats
 
     hard = rng.random(queries)

@@ -88,14 +88,10 @@ def _counted(
     block: int,
     advance: Callable[[int], None],
 ) -> Ranks:
+    """Return the ranks of the relevant items of queries start to stop."""
     query, item, grade = relevance.block(start, stop)
     asked = queries[start:stop].astype(np.float64)
-    score = np.empty(len(item))
-    by_item = np.argsort(item, kind="stable")
-    for first, rows in _blocks(gallery, queries.shape[1], relevance.n_items):
-        low, high = item[by_item].searchsorted([first, first + len(rows)]) if len(item) else (0, 0)
-        for at in np.array_split(by_item[low:high], (high - low) // ROWS + 1):
-            score[at] = _dot(asked[query[at]], rows[item[at] - first])
+    score = _scores(asked, gallery, query, item, relevance.n_items)
     best_first = np.lexsort((-score, query))
     query, score, grade = query[best_first], score[best_first], grade[best_first]
 
@@ -119,6 +115,18 @@ def _counted(
                         tied[own] += same
         advance(len(rows))
     return Ranks(query, above, tied, grade, stop - start, relevance.n_items)
+
+
+def _scores(asked: np.ndarray, gallery: Any, query: np.ndarray, item: np.ndarray, n_items: int) -> np.ndarray:
+    """Return the scores of pairs of a query and an item, in one pass: (m,) float64."""
+    score = np.empty(len(item))
+    by_item = np.argsort(item, kind="stable")
+    rising = item[by_item]
+    for first, rows in _blocks(gallery, asked.shape[1], n_items):
+        low, high = rising.searchsorted([first, first + len(rows)])
+        for at in np.array_split(by_item[low:high], (high - low) // ROWS + 1):
+            score[at] = _dot(asked[query[at]], rows[item[at] - first])
+    return score
 
 
 def _settle(products: np.ndarray, scores: np.ndarray, reach: float, asked: np.ndarray, rows: np.ndarray) -> None:
