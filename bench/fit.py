@@ -45,9 +45,9 @@ from torch.utils.data import DataLoader
 from commonspace.align.data import PairData
 from commonspace.align.fit import fit_heads
 from commonspace.align.heads.mlp import MLP
-from commonspace.align.recipe import Recipe, get_recipe
-from commonspace.align.trainer import learning_rate_factor
-from commonspace.align.validation import retrieval_figures
+from commonspace.align.training.recipe import Recipe, get_recipe
+from commonspace.align.training.trainer import learning_rate_factor
+from commonspace.align.training.validation import retrieval_figures
 from commonspace.demo.icons import load_icons
 from commonspace.encode.hog import HOG
 from commonspace.encode.pipeline import encode_items

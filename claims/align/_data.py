@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 from sklearn.datasets import load_digits
 
-from commonspace.align.validation import ranks
+from commonspace.align.training.validation import ranks
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from sklearn.metrics import roc_auc_score
 
 from commonspace.align.fit import fit_heads
 from commonspace.align.heads.reopened import Reopened
-from commonspace.align.noisy_pairs import pair_quality
-from commonspace.align.poison import find_triggers
+from commonspace.align.hygiene.noisy_pairs import pair_quality
+from commonspace.align.hygiene.poison import find_triggers
 from commonspace.encode.hog import HOG
 from commonspace.encode.ngrams import NGrams
 

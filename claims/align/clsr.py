@@ -13,8 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from claims.align._data import both_ways, interval
+from claims.align._data import both_ways
 from claims.align._emoji import Emoji, emoji
+from claims.align._figures import Figures
 
 from commonspace.align.fit import fit_heads
 from commonspace.encode.sentence import MiniLM
@@ -54,38 +55,22 @@ def score(spec: Any, seed: int, pairs: int, epochs: int) -> dict[str, float]:
 
 
 def run(seeds: int = 5, pairs: int = 400, epochs: int = 30, first: int = 0) -> dict[str, Any]:
-    table: dict[str, dict[str, list[float]]] = {}
+    found = Figures()
     for seed in range(first, first + seeds):
         for system, spec in SYSTEMS.items():
-            for figure, value in score(spec, seed, pairs, epochs).items():
-                table.setdefault(system, {}).setdefault(figure, []).append(value)
+            found.add(system, score(spec, seed, pairs, epochs))
 
-    def gain(system: str, figure: str = "recall@10") -> tuple[float, float, float]:
-        return interval(np.subtract(table[system][figure], table["infonce"][figure]).tolist())
-
-    def words(system: str, figure: str = "recall@10") -> str:
-        mean, low, high = gain(system, figure)
-        return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-    difference, low, high = gain("clsr")
-    means = {s: {k: round(float(np.mean(v)), 3) for k, v in row.items()} for s, row in table.items()}
+    means = found.means()
+    alone = ", ".join(f"{s} {found.words('recall@10', s)}" for s in SYSTEMS if s not in ("infonce", "clsr"))
     return {
         "method": "clsr",
         "titles": ["Contrastive Latent Space Reconstruction Learning for Audio-Text Retrieval"],
         "claim": "Separation within a modality and reconstruction of the other help where pairs are few.",
         "data": f"{pairs} emoji drawings with English names (MiniLM), unseen concepts; figure: recall@10, both "
         "directions; baseline: InfoNCE",
-        "figure": means["clsr"]["recall@10"],
-        "baseline": means["infonce"]["recall@10"],
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "seeds": seeds,
-        "verdict": "holds" if low > 0 else "does not hold" if high < 0 else "depends",
+        **found.outcome("recall@10", "clsr"),
         "sentence": f"Recall@10 {means['clsr']['recall@10']:.3f} against {means['infonce']['recall@10']:.3f}; each "
-        f"part alone: separation {words('separation')}, reconstruction {words('reconstruction')}, adaptive temperature "
-        f"{words('adaptive temperature')}. Purity of neighbours within the drawings changes by "
-        f"{words('clsr', 'purity')}.",
+        f"part alone: {alone}. Purity of neighbours within the drawings changes by {found.words('purity', 'clsr')}.",
         "details": {"means": means},
     }
 

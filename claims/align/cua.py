@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 from claims._outcome import compared
-from claims.align._data import interval
 from claims.align._drawings import Drawings, centred, emoji_drawings, figures, icon_drawings, trained
+from claims.align._figures import Figures
 from sklearn.datasets import load_digits
 
 from commonspace.measure import contrastive_gap
@@ -60,24 +60,19 @@ def control(seed: int, dim: int, objective: Any, epochs: int) -> tuple[float, fl
 
 
 def run(seeds: int = 5, epochs: int = 30) -> dict[str, Any]:
-    table: dict[str, dict[str, list[float]]] = {}
+    found = Figures()
     for seed in range(seeds):
         for kind, (train, test) in (("emoji", emoji_drawings(seed)), ("icons", icon_drawings(seed))):
             for name, objective in SYSTEMS.items():
                 if kind == "icons" or name in ON_EMOJI:
-                    for figure, value in measured(objective, train, test, seed, epochs).items():
-                        table.setdefault(f"{kind}: {name}", {}).setdefault(figure, []).append(value)
+                    found.add(f"{kind}: {name}", measured(objective, train, test, seed, epochs))
     controls = {
         f"{name}, dim {dim}": np.mean([control(s, dim, SYSTEMS[name], 20) for s in range(seeds)], axis=0)
         for name in ("infonce", "infonce at 0.01", "cuaxu at 0.01")
         for dim in (16, 64, 256)
     }
 
-    def gain(name: str, base: str, figure: str) -> str:
-        mean, low, high = interval(np.subtract(table[name][figure], table[base][figure]).tolist())
-        return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-    means = {s: {k: round(float(np.mean(v)), 3) for k, v in row.items()} for s, row in table.items()}
+    means = found.means()
     e, b = means["emoji: cuaxu"], means["emoji: infonce"]
     s, c = means["icons: infonce at 0.01"], means["icons: cuaxu at 0.01"]
     same = controls["infonce at 0.01, dim 64"]
@@ -87,15 +82,15 @@ def run(seeds: int = 5, epochs: int = 30) -> dict[str, Any]:
         "claim": "Alignment and uniformity terms close the gap, so that one search over names and drawings finds both.",
         "data": "emoji in four drawings with English names (MiniLM), unseen concepts; figure: share of queries with "
         "the other kind's answer among the first ten of both kinds; baseline: InfoNCE",
-        **compared(np.array(table["emoji: cuaxu"]["mixed"]), np.array(table["emoji: infonce"]["mixed"])),
+        **compared(np.array(found.values["emoji: cuaxu"]["mixed"]), np.array(found.values["emoji: infonce"]["mixed"])),
         "sentence": f"Mixed search on emoji {e['mixed']:.3f} against {b['mixed']:.3f} (centring alone "
-        f"{b['mixed, centred']:.3f}), on icons {gain('icons: cuaxu', 'icons: infonce', 'mixed')}; without "
-        f"cross-uniformity {gain('emoji: cua', 'emoji: infonce', 'mixed')}. Recall@1 of text->image on emoji "
-        f"{gain('emoji: cuaxu', 'emoji: infonce', 'text->image')}. Light heads at a learned temperature have hardly a "
-        f"gap (distance {b['distance']:.3f}, separability {b['separability']:.2f}; with the terms {e['distance']:.3f}, "
-        f"{e['separability']:.2f}); at 0.01 icons have {s['distance']:.3f}, {s['separability']:.2f}, with the terms "
-        f"{c['distance']:.3f}, {c['separability']:.2f}. Control at 0.01: two heads on the same digits start at "
-        f"{same[0]:.2f}, {same[1]:.2f} and end at {same[2]:.2f}, {same[3]:.2f}.",
+        f"{b['mixed, centred']:.3f}), on icons {found.words('mixed', 'icons: cuaxu', 'icons: infonce')}; without "
+        f"cross-uniformity {found.words('mixed', 'emoji: cua', 'emoji: infonce')}. Recall@1 of text->image on emoji "
+        f"{found.words('text->image', 'emoji: cuaxu', 'emoji: infonce')}. Light heads at a learned temperature have "
+        f"hardly a gap (distance {b['distance']:.3f}, separability {b['separability']:.2f}; with the terms "
+        f"{e['distance']:.3f}, {e['separability']:.2f}); at 0.01 icons have {s['distance']:.3f}, "
+        f"{s['separability']:.2f}, with the terms {c['distance']:.3f}, {c['separability']:.2f}. Control at 0.01: two "
+        f"heads on the same digits start at {same[0]:.2f}, {same[1]:.2f} and end at {same[2]:.2f}, {same[3]:.2f}.",
         "details": {
             "means": means,
             "control [distance, separability before, after]": {k: v.round(3).tolist() for k, v in controls.items()},

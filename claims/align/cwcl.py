@@ -15,8 +15,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from claims.align._data import both_ways, interval
+from claims.align._data import both_ways
 from claims.align._emoji import Emoji, emoji
+from claims.align._figures import Figures
 
 from commonspace.align.fit import fit_heads
 from commonspace.encode.sentence import MiniLM
@@ -61,37 +62,25 @@ def score(system: str, spec: Any, seed: int, epochs: int) -> dict[str, float]:
 
 
 def run(seeds: int = 5, epochs: int = 30, first: int = 0) -> dict[str, Any]:
-    table: dict[str, dict[str, list[float]]] = {}
+    found = Figures()
     for seed in range(first, first + seeds):
         for system, spec in SYSTEMS.items():
-            for figure, value in score(system, spec, seed, epochs).items():
-                table.setdefault(system, {}).setdefault(figure, []).append(value)
+            found.add(system, score(system, spec, seed, epochs))
 
-    def gain(system: str, figure: str) -> tuple[float, float, float]:
-        return interval(np.subtract(table[system][figure], table["infonce"][figure]).tolist())
-
-    difference, low, high = gain("cwcl", "subgroup")
-    means = {s: {k: round(float(np.mean(v)), 3) for k, v in row.items()} for s, row in table.items()}
-    kept = gain("cwcl", "recall@10")
+    means = found.means()
     return {
         "method": "cwcl",
         "titles": ["CWCL: Cross-Modal Transfer with Continuously Weighted Contrastive Loss"],
         "claim": "Graded targets from the frozen encoders classify better without labels than InfoNCE.",
         "data": "emoji drawings and English names (MiniLM), drawings of unseen concepts put into 98 "
         "subgroups by their names; figure: zero-shot accuracy; baseline: InfoNCE",
-        "figure": means["cwcl"]["subgroup"],
-        "baseline": means["infonce"]["subgroup"],
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "seeds": seeds,
-        "verdict": "holds" if low > 0 else "does not hold" if high < 0 else "depends",
+        **found.outcome("subgroup", "cwcl"),
         "sentence": f"Zero-shot accuracy on subgroups {means['cwcl']['subgroup']:.3f} (text alone "
         f"teaches: {means['cwcl, text teaches']['subgroup']:.3f}, published weights: "
         f"{means['cwcl as published']['subgroup']:.3f}) against {means['infonce']['subgroup']:.3f}, and "
         f"{means['infonce with labels']['subgroup']:.3f} with labels; on groups {means['cwcl']['group']:.3f} "
         f"({means['cwcl as published']['group']:.3f}) against {means['infonce']['group']:.3f}; recall@10 of the pairs "
-        f"changes by {kept[0]:+.3f} [{kept[1]:+.3f}, {kept[2]:+.3f}].",
+        f"changes by {found.words('recall@10', 'cwcl')}.",
         "details": {"means": means},
     }
 

@@ -17,8 +17,8 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from claims.align._data import interval
 from claims.align._emoji import emoji
+from claims.align._figures import Figures
 
 from commonspace.align.fit import fit_heads
 from commonspace.core.vectors import unit
@@ -89,23 +89,18 @@ def run(
     labels: int = 100,
     first: int = 0,
 ) -> dict[str, Any]:
-    table: dict[str, dict[str, list[float]]] = {}
+    found = Figures()
     for seed in range(first, first + seeds):
         for system in SYSTEMS:
-            row = table.setdefault(system, {})
             x, names, has, asked, truth = keywords(seed, fewest)
             scores = tag(x, names, has, asked, system, seed, epochs)
-            for k in (1, 5):
-                row.setdefault(f"keywords, P@{k}", []).append(precision(scores, truth, k))
+            found.add(system, {f"keywords, P@{k}": precision(scores, truth, k) for k in (1, 5)})
             for m in many:
                 x, names, has, asked, truth = planted(seed, m, items, labels)
                 scores = tag(x, names, has, asked, system, seed, epochs)
-                row.setdefault(f"planted, {m} labels, P@{m}", []).append(precision(scores, truth, m))
-    gains = {
-        s: {k: interval(np.subtract(v, table["infonce"][k]).tolist()) for k, v in table[s].items()} for s in SYSTEMS[1:]
-    }
-    means = {s: {k: round(float(np.mean(v)), 3) for k, v in row.items()} for s, row in table.items()}
-    difference, low, high = gains["decoupled-softmax"]["keywords, P@1"]
+                found.add(system, {f"planted, {m} labels, P@{m}": precision(scores, truth, m)})
+    gains = {s: {k: found.gain(k, s) for k in found.values[s]} for s in SYSTEMS[1:]}
+    means = found.means()
     best = f"planted, {many[-1]} labels, P@{many[-1]}"
     words = "; ".join(
         f"{k}: {means['decoupled-softmax'][k]:.3f} / {means['soft-topk'][k]:.3f} / {v:.3f}"
@@ -117,13 +112,7 @@ def run(
         "claim": "A softmax for each positive tags better than one over all of them.",
         "data": "emoji drawings (gradients and colour) tagged with English keywords (n-grams), unseen concepts; "
         "figure: precision of the first; baseline: InfoNCE with the same positives",
-        "figure": means["decoupled-softmax"]["keywords, P@1"],
-        "baseline": means["infonce"]["keywords, P@1"],
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "seeds": seeds,
-        "verdict": "holds" if low > 0 else "does not hold" if high < 0 else "depends",
+        **found.outcome("keywords, P@1", "decoupled-softmax"),
         "sentence": f"Decoupled softmax / soft top-k / InfoNCE: {words}. With {many[-1]} planted labels an item the "
         f"decoupled softmax gains {gains['decoupled-softmax'][best][0]:+.3f}, soft top-k "
         f"{gains['soft-topk'][best][0]:+.3f}.",

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 from claims._outcome import compared
-from claims.align._data import interval
 from claims.align._drawings import emoji_drawings, figures, icon_drawings, trained
+from claims.align._figures import Figures
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
@@ -90,31 +90,24 @@ ON_EMOJI = ("infonce", "mcip")
 
 
 def run(seeds: int = 5, epochs: int = 20) -> dict[str, Any]:
-    table: dict[str, dict[str, list[float]]] = {}
+    reached = Figures()
     for seed in range(seeds):
         for kind, (train, test) in (("icons", icon_drawings(seed)), ("emoji", emoji_drawings(seed))):
             for name, objective in systems(int(train.concepts.max()) + 1).items():
                 if kind == "icons" or name in ON_EMOJI:
                     heads = trained(train, objective, seed, epochs)
-                    for figure, value in figures({m: heads[m](v) for m, v in test.X.items()}, test).items():
-                        table.setdefault(f"{kind}: {name}", {}).setdefault(figure, []).append(value)
-
-    def gain(kind: str, name: str, figure: str) -> str:
-        mean, low, high = interval(
-            np.subtract(table[f"{kind}: {name}"][figure], table[f"{kind}: infonce"][figure]).tolist()
-        )
-        return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+                    reached.add(f"{kind}: {name}", figures({m: heads[m](v) for m, v in test.X.items()}, test))
 
     def words(kind: str, name: str) -> str:
-        return f"{name} {gain(kind, name, 'image->image map')} and {gain(kind, name, 'text->image')}"
+        systems = f"{kind}: {name}", f"{kind}: infonce"
+        return f"{name} {reached.words('image->image map', *systems)} and {reached.words('text->image', *systems)}"
 
-    found = compared(
-        np.array(table["emoji: mcip"]["image->image map"]), np.array(table["emoji: infonce"]["image->image map"])
-    )
-    lost = interval(np.subtract(table["emoji: mcip"]["text->image"], table["emoji: infonce"]["text->image"]).tolist())
+    ours, base = (np.array(reached.values[f"emoji: {name}"]["image->image map"]) for name in ("mcip", "infonce"))
+    found = compared(ours, base)
+    lost = reached.gain("text->image", "emoji: mcip", "emoji: infonce")
     if found["verdict"] == "holds" and lost[1] < -WORTH:
         found["verdict"] = "depends"
-    means = {s: {k: round(float(np.mean(row[k])), 3) for k in SHOWN} for s, row in table.items()}
+    means = {s: {k: row[k] for k in SHOWN} for s, row in reached.means().items()}
     rest = [name for name in systems(2) if name != "infonce"]
     return {
         "method": "mcip",

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from commonspace.align.noisy_labels import clean_labels
+from commonspace.align.hygiene.noisy_labels import clean_labels
 from commonspace.encode.ngrams import NGrams
 
 DEFINITIONS = (

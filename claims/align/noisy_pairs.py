@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 
 from commonspace.align.fit import fit_heads
-from commonspace.align.noisy_pairs import pair_quality
+from commonspace.align.hygiene.noisy_pairs import pair_quality
 from commonspace.core.registry import build
 from commonspace.encode.hog import HOG
 from commonspace.encode.ngrams import NGrams

@@ -14,8 +14,8 @@ import json
 from typing import Any
 
 import numpy as np
-from claims.align._data import interval
 from claims.align._emoji import Emoji, emoji
+from claims.align._figures import Figures
 
 from commonspace.align.fit import fit_heads
 from commonspace.align.objectives.infonce import InfoNCE
@@ -84,17 +84,16 @@ def score(X: dict[str, np.ndarray], train: np.ndarray, test: np.ndarray, system:
 
 def run(seeds: int = 5, epochs: int = 20, first: int = 0, systems: tuple[str, ...] = tuple(SYSTEMS)) -> dict[str, Any]:
     data = emoji(LANGUAGES)
-    table: dict[str, dict[str, list[float]]] = {}
+    found = Figures()
     for seed in range(first, first + seeds):
         train, test = data.split(seed)
         X = features(data, train, 128)
         for name in systems:
-            for figure, value in score(X, train, test, SYSTEMS[name], seed, epochs).items():
-                table.setdefault(name, {}).setdefault(figure, []).append(value)
-    ours, pairs = table[CHOSEN], table["all pairs"]
-    difference, low, high = interval(np.subtract(ours["rank variance"], pairs["rank variance"]).tolist())
-    gain = interval(np.subtract(ours["recall@10"], pairs["recall@10"]).tolist())
-    means = {s: {k: round(float(np.mean(v)), 4) for k, v in row.items()} for s, row in table.items()}
+            found.add(name, score(X, train, test, SYSTEMS[name], seed, epochs))
+    gain = found.gain("recall@10", CHOSEN, "all pairs")
+    means = found.means(4)
+    outcome = found.outcome("rank variance", CHOSEN, "all pairs", digits=4)
+    low, high = outcome["low"], outcome["high"]
     a, b = means[CHOSEN], means["all pairs"]
     return {
         "method": "one-to-k",
@@ -103,16 +102,11 @@ def run(seeds: int = 5, epochs: int = 20, first: int = 0, systems: tuple[str, ..
         "data": f"emoji, drawings (gradients and colour) and names (n-grams) in {len(LANGUAGES)} languages, unseen "
         f"concepts; figure: variance of the rank (to {CAP}) over languages, lower is better; baseline: InfoNCE over "
         "all pairs",
-        "figure": a["rank variance"],
-        "baseline": b["rank variance"],
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "seeds": seeds,
+        **outcome,
         "verdict": "holds" if high < 0 and gain[2] >= 0 else "does not hold" if low > 0 or gain[2] < 0 else "depends",
         "sentence": f"Rank variance {a['rank variance']:.0f} against {b['rank variance']:.0f} with all pairs and "
         f"{means['pivot']['rank variance']:.0f} with the drawing as pivot; recall@10 {a['recall@10']:.3f} against "
-        f"{b['recall@10']:.3f} (difference {gain[0]:+.3f} [{gain[1]:+.3f}, {gain[2]:+.3f}]) and "
+        f"{b['recall@10']:.3f} (difference {found.words('recall@10', CHOSEN, 'all pairs')}) and "
         f"{means['pivot']['recall@10']:.3f}.",
         "details": {"means": means},
     }

@@ -16,8 +16,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from claims.align._data import both_ways, interval
+from claims.align._data import both_ways
 from claims.align._emoji import Emoji, emoji
+from claims.align._figures import Figures
 from scipy import stats
 
 from commonspace.align.fit import fit_heads
@@ -90,21 +91,14 @@ def score(system: str, seed: int, epochs: int, temperature: float = TEMPERATURE)
 
 
 def run(seeds: int = 5, epochs: int = 30, first: int = 0) -> dict[str, Any]:
-    table: dict[str, dict[str, list[float]]] = {}
+    found = Figures()
     for seed in range(first, first + seeds):
         for system in SYSTEMS:
-            for figure, value in score(system, seed, epochs).items():
-                table.setdefault(system, {}).setdefault(figure, []).append(value)
-    kept = {s: f"{float(np.mean(row['recall@10'])):.3f}" for s, row in table.items()}
-    means = {s: {k: round(float(np.mean(v)), 3) for k, v in row.items()} for s, row in table.items()}
+            found.add(system, score(system, seed, epochs))
+    kept = {s: f"{float(np.mean(row['recall@10'])):.3f}" for s, row in found.values.items()}
+    means = found.means()
     # The strongest way to use labels as classes, or none.
     rival = max(("pairs", "subgroups", "groups"), key=lambda s: means[s]["mean of levels"])
-
-    def gain(system: str) -> tuple[float, float, float]:
-        return interval(np.subtract(table[system]["mean of levels"], table[rival]["mean of levels"]).tolist())
-
-    difference, low, high = gain("by_sets")
-    text = gain("by_text")
     return {
         "method": "relevance by label trees and by label texts",
         "titles": [
@@ -116,15 +110,10 @@ def run(seeds: int = 5, epochs: int = 30, first: int = 0) -> dict[str, Any]:
         "data": "emoji drawings and English names (MiniLM), unseen concepts, a fifth of the subgroups unseen; figure: "
         "accuracy of the nearest other name, mean of two levels, warm and cold; baseline: InfoNCE with the best of no "
         f"labels, subgroups and groups as classes ({rival})",
-        "figure": means["by_sets"]["mean of levels"],
-        "baseline": means[rival]["mean of levels"],
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "seeds": seeds,
-        "verdict": "holds" if low > 0 else "does not hold" if high < 0 else "depends",
+        **found.outcome("mean of levels", "by_sets", rival),
         "sentence": f"Mean accuracy over levels {means['by_sets']['mean of levels']:.3f} by the tree and "
-        f"{means['by_text']['mean of levels']:.3f} by texts ({text[0]:+.3f} [{text[1]:+.3f}, {text[2]:+.3f}]) against "
+        f"{means['by_text']['mean of levels']:.3f} by texts ({found.words('mean of levels', 'by_text', rival)}) "
+        "against "
         + ", ".join(f"{means[s]['mean of levels']:.3f} ({s})" for s in SYSTEMS[:3])
         + f"; rank correlation with the tree {means['by_sets']['spearman']:.3f} and {means['by_text']['spearman']:.3f} "
         + "against "

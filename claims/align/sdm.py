@@ -12,8 +12,8 @@ import json
 from typing import Any
 
 import numpy as np
-from claims.align._data import interval
 from claims.align._emoji import emoji
+from claims.align._figures import Figures
 
 from commonspace.align.fit import fit_heads
 from commonspace.encode.ngrams import NGrams
@@ -63,26 +63,18 @@ def score(system: str, spec: Any, seed: int, epochs: int, concepts: int) -> dict
 
 
 def run(seeds: int = 5, epochs: int = 25, concepts: int = 700, first: int = 0) -> dict[str, Any]:
-    table: dict[str, dict[str, list[float]]] = {}
+    found = Figures()
     for seed in range(first, first + seeds):
         for system, spec in SYSTEMS.items():
-            for figure, value in score(system, spec, seed, epochs, concepts).items():
-                table.setdefault(system, {}).setdefault(figure, []).append(value)
-    difference, low, high = interval(np.subtract(table["sdm"]["mAP"], table["infonce"]["mAP"]).tolist())
-    means = {s: {k: round(float(np.mean(v)), 3) for k, v in row.items()} for s, row in table.items()}
+            found.add(system, score(system, spec, seed, epochs, concepts))
+    means = found.means()
     return {
         "method": "sdm",
         "titles": ["Cross-Modal Implicit Relation Reasoning and Aligning for Text-to-Image Person Retrieval"],
         "claim": "Matching the distribution of identities retrieves better than InfoNCE with several positives.",
         "data": f"{concepts} emoji with four drawings and two English texts each, unseen emoji; figure: mAP, mean of "
         "both directions; baseline: InfoNCE with all pairs of an identity as positives",
-        "figure": means["sdm"]["mAP"],
-        "baseline": means["infonce"]["mAP"],
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "seeds": seeds,
-        "verdict": "holds" if low > 0 else "does not hold" if high < 0 else "depends",
+        **found.outcome("mAP", "sdm"),
         "sentence": f"mAP {means['sdm']['mAP']:.3f} against {means['infonce']['mAP']:.3f} with the same positives and "
         f"{means['infonce without identities']['mAP']:.3f} without identities; at the published temperature "
         f"{means['sdm at 0.02']['mAP']:.3f}; recall@1 {means['sdm']['recall@1']:.3f} "

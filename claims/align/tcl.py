@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from claims._outcome import compared
-from claims.align._data import interval
 from claims.align._drawings import Drawings, figures, icon_drawings, trained
+from claims.align._figures import Figures
 
 SYSTEMS: dict[str, Any] = {
     "infonce": "infonce",
@@ -35,20 +35,22 @@ def dealt(part: Drawings, share: float, seed: int) -> Drawings:
     return Drawings({"image": part.X["image"], "text": part.X["text"][order]}, np.arange(len(order)), part.vendors)
 
 
+def called(name: str, share: float) -> str:
+    return f"{name}, {share:.0%} wrong"
+
+
 def run(seeds: int = 5, epochs: int = 20) -> dict[str, Any]:
-    table: dict[tuple[float, str], dict[str, list[float]]] = {}
+    found = Figures()
     for seed in range(seeds):
         train, test = icon_drawings(seed)
         for share in WRONG:
             part = dealt(train, share, seed)
             for name, objective in SYSTEMS.items():
                 heads = trained(part, objective, seed, epochs)
-                for figure, value in figures({m: heads[m](v) for m, v in test.X.items()}, test).items():
-                    table.setdefault((share, name), {}).setdefault(figure, []).append(value)
+                found.add(called(name, share), figures({m: heads[m](v) for m, v in test.X.items()}, test))
 
     def gain(share: float, name: str, figure: str) -> str:
-        mean, low, high = interval(np.subtract(table[share, name][figure], table[share, "infonce"][figure]).tolist())
-        return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+        return found.words(figure, called(name, share), called("infonce", share))
 
     def words(share: float) -> str:
         return "; ".join(
@@ -57,11 +59,7 @@ def run(seeds: int = 5, epochs: int = 20) -> dict[str, Any]:
             if name != "infonce"
         )
 
-    means = {
-        f"{name}, {share:.0%} wrong": {k: round(float(np.mean(v)), 3) for k, v in row.items()}
-        for (share, name), row in table.items()
-    }
-    ours, base = (np.array(table[0.0, name]["image->image map"]) for name in ("tcl", "infonce"))
+    ours, base = (np.array(found.values[called(name, 0.0)]["image->image map"]) for name in ("tcl", "infonce"))
     return {
         "method": "tcl",
         "titles": [
@@ -74,7 +72,7 @@ def run(seeds: int = 5, epochs: int = 20) -> dict[str, Any]:
         **compared(ours, base),
         "sentence": "Gain in map of drawings asking for drawings, and in recall@1 of names asking for drawings. All "
         f"names right: {words(0.0)}. 40 % wrong: {words(0.4)}.",
-        "details": {"means": means},
+        "details": {"means": found.means()},
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ from tests.align.conftest import random_views, take, two_views
 
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
+from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Head, Objective, Sampler
-from commonspace.core.registry import build, entries
+from commonspace.core.registry import build, entries, resolve
 from commonspace.core.views import Views
 
 HEADS = [e.name for e in entries("Head")]
@@ -71,6 +74,20 @@ def test_a_head_without_torch_gives_the_same_rows(name: str) -> None:
 def test_a_head_stores_its_arguments_untouched(name: str) -> None:
     blocks = [3, 4]
     assert build("Head", name, d_in=7, dim=4, blocks=blocks).blocks is blocks
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_stores_its_arguments_untouched_and_documents_each(name: str) -> None:
+    cls, built = resolve("Objective", name), build("Objective", name)
+    for argument, of in inspect.signature(cls).parameters.items():
+        assert of.kind is inspect.Parameter.KEYWORD_ONLY, "an argument that is handed on must be spelt out"
+        assert getattr(built, argument) is of.default
+        assert re.search(rf"^ *(\w+, )*{argument}(, \w+)* : ", cls.__doc__ or "", re.MULTILINE), argument
+
+
+def test_an_unknown_argument_of_an_objective_is_refused_with_those_that_it_takes() -> None:
+    with pytest.raises(BadInput, match="no argument tempratur; it takes hardness, false_share, temperature, learn_"):
+        build("Objective", {"name": "hcl", "tempratur": 0.1})
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

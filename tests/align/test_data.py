@@ -39,6 +39,11 @@ def test_variants_come_stacked_or_as_a_list() -> None:
     np.testing.assert_array_equal(listed.first("a"), first)
 
 
+def test_items_that_share_two_modalities_are_found() -> None:
+    data = PairData.check({"a": np.ones((4, 2)), "b": np.ones((4, 2))}, {"a": np.arange(4) != 1, "b": np.arange(4) > 0})
+    np.testing.assert_array_equal(data.shared("a", "b"), [2, 3])
+
+
 def test_a_group_may_be_paired_across_items() -> None:
     half = np.array([True, False] * 3)
     data = pairs(6, present={"a": half, "b": ~half}, groups=np.array([0, 0, 1, 1, 2, 2]))

@@ -10,8 +10,8 @@ from tests.align.conftest import two_views
 
 from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.objectives.infonce import InfoNCE
-from commonspace.align.trainer import Trainer
-from commonspace.core.errors import BadInput, CommonspaceError
+from commonspace.align.training.trainer import Trainer
+from commonspace.core.errors import BadInput, CommonspaceError, NotFound
 from commonspace.core.vectors import unit
 from commonspace.core.views import Views
 
@@ -258,6 +258,13 @@ def test_a_users_objective_is_not_trained_in_place() -> None:
     mine = InfoNCE(temperature=0.2)
     fit_heads(two_views(100), **{**SMALL, "epochs": 1, "objective": mine})
     assert mine.log_scale.item() == InfoNCE(temperature=0.2).log_scale.item()
+
+
+def test_an_unknown_objective_is_answered_with_all_that_there_are_auto_among_them() -> None:
+    with pytest.raises(NotFound, match=r"no Objective named 'nonsense'\. Known: auto, 2d-matryoshka, .*infonce"):
+        fit_heads(two_views(20), objective="nonsense")
+    with pytest.raises(NotFound, match="Did you mean 'auto'"):
+        fit_heads(two_views(20), objective="atuo")
 
 
 def test_several_objectives_are_added() -> None:

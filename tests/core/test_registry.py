@@ -153,6 +153,13 @@ def test_a_misspelt_name_is_answered_with_the_nearest_name_or_synonym(loss, type
         find("Objective", typed)
 
 
+def test_words_that_only_the_caller_understands_are_offered_like_names(loss):
+    with pytest.raises(NotFound, match="Known: auto, ring-loss"):
+        find("Objective", "zzz", besides=["auto"])
+    with pytest.raises(NotFound, match="Did you mean 'auto'"):
+        find("Objective", "auto-", besides=["auto"])
+
+
 def test_a_strange_name_is_answered_with_all_names_and_no_guess(loss):
     with pytest.raises(NotFound) as e:
         find("Objective", "zzz")

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -160,6 +160,7 @@ def test_a_csv_column_becomes_numbers_only_if_none_loses_its_spelling(tmp_path, 
     assert [type(c) for c in column] == [type(c) for c in meant]
 
 
+@settings(deadline=None)  # a slow disk is no defect
 @given(st.lists(st.integers(-(2**70), 2**70) | st.from_regex(r"[0-9]{1,20}", fullmatch=True), min_size=1, max_size=4))
 def test_no_id_of_digits_changes_its_spelling_in_a_csv(tmp_path_factory, ids):
     path = tmp_path_factory.getbasetemp() / "ids.csv"

@@ -10,43 +10,43 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from commonspace.align.augment import Augment
     from commonspace.align.baselines import compare_baselines
     from commonspace.align.curation import curate
     from commonspace.align.encoder_ranks import rank_encoders
     from commonspace.align.fit import FitResult, fit_heads
     from commonspace.align.forward import NumpyHead
     from commonspace.align.gap_bridge import GapBridge, choose_bridge
-    from commonspace.align.noisy_labels import CleanedLabels, clean_labels
-    from commonspace.align.noisy_pairs import PairQuality, pair_quality
-    from commonspace.align.poison import TriggerReport, find_triggers
-    from commonspace.align.recipe import RECIPES, Recipe
+    from commonspace.align.hygiene.noisy_labels import CleanedLabels, clean_labels
+    from commonspace.align.hygiene.noisy_pairs import PairQuality, pair_quality
+    from commonspace.align.hygiene.poison import TriggerReport, find_triggers
+    from commonspace.align.hygiene.text_filters import FilteredTexts, filter_texts
     from commonspace.align.refinement import Refined, refine
-    from commonspace.align.text_filters import FilteredTexts, filter_texts
+    from commonspace.align.training.augment import Augment
+    from commonspace.align.training.recipe import RECIPES, Recipe
     from commonspace.align.two_tier import TwoTier, fit_two_tier
 
 _LAZY = {
-    "Augment": "augment",
-    "CleanedLabels": "noisy_labels",
-    "FilteredTexts": "text_filters",
+    "Augment": "training.augment",
+    "CleanedLabels": "hygiene.noisy_labels",
+    "FilteredTexts": "hygiene.text_filters",
     "FitResult": "fit",
     "GapBridge": "gap_bridge",
     "NumpyHead": "forward",
-    "PairQuality": "noisy_pairs",
-    "RECIPES": "recipe",
-    "Recipe": "recipe",
+    "PairQuality": "hygiene.noisy_pairs",
+    "RECIPES": "training.recipe",
+    "Recipe": "training.recipe",
     "Refined": "refinement",
-    "TriggerReport": "poison",
+    "TriggerReport": "hygiene.poison",
     "TwoTier": "two_tier",
     "choose_bridge": "gap_bridge",
-    "clean_labels": "noisy_labels",
+    "clean_labels": "hygiene.noisy_labels",
     "compare_baselines": "baselines",
     "curate": "curation",
-    "filter_texts": "text_filters",
-    "find_triggers": "poison",
+    "filter_texts": "hygiene.text_filters",
+    "find_triggers": "hygiene.poison",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
-    "pair_quality": "noisy_pairs",
+    "pair_quality": "hygiene.noisy_pairs",
     "rank_encoders": "encoder_ranks",
     "refine": "refinement",
 }

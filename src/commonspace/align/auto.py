@@ -28,9 +28,10 @@ from typing import Any
 import numpy as np
 
 from commonspace.align.data import PairData
-from commonspace.align.noisy_pairs import wrong_share
+from commonspace.align.hygiene.noisy_pairs import wrong_share
 from commonspace.measure.estimates import Estimate
 
+AUTO = "auto"
 NOISY = 0.2  # share of wrong pairs that the lower end of its interval must reach
 SEVERAL = 1.5  # partners of an item in a batch from which there are several
 

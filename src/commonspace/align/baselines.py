@@ -159,7 +159,7 @@ def _principal(X: np.ndarray, k: int) -> np.ndarray:
 
 def _pairs(data: PairData, a: str, b: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return positions (of a's item, of b's item): items that have both; else one item of each within a group."""
-    both = np.flatnonzero(data.present[a] & data.present[b])
+    both = data.shared(a, b)
     if len(both) >= 4:
         pairs = both, both
     else:

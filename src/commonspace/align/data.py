@@ -87,6 +87,10 @@ class PairData:
         found: np.ndarray = self.X[modality][self.present[modality], 0]
         return found
 
+    def shared(self, a: str, b: str) -> np.ndarray:
+        """Return the positions of the items that have both modalities, ascending."""
+        return np.flatnonzero(self.present[a] & self.present[b])
+
     def modalities_of_groups(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (groups (g,), seen (g, modalities) bool): which group has which modality."""
         names, inverse = np.unique(self.groups, return_inverse=True)

@@ -7,7 +7,6 @@ out pairs in both directions is measured, and the best epoch is what remains. Ct
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,25 +14,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from commonspace.align.auto import Choice, Facts, choose
+from commonspace.align.auto import AUTO, Choice, Facts, choose
 from commonspace.align.baselines import BASELINES, SystemTable, compare_baselines
 from commonspace.align.data import PairData
 from commonspace.align.forward import NumpyHead
+from commonspace.align.hygiene.noisy_pairs import PairQuality
+from commonspace.align.hygiene.remedies import remedied
 from commonspace.align.negatives import Companions, Negatives
-from commonspace.align.nesting import nested
-from commonspace.align.noisy_pairs import PairQuality
-from commonspace.align.recipe import Recipe, get_recipe
-from commonspace.align.remedies import remedied
-from commonspace.align.torch_state import at_precision, seeded
-from commonspace.align.trainer import Trainer
-from commonspace.align.validation import prefix_figures, retrieval_figures, subsample
+from commonspace.align.training.inputs import checked_blocks, relevance_function, split_off
+from commonspace.align.training.nesting import nested
+from commonspace.align.training.recipe import Recipe, get_recipe
+from commonspace.align.training.run import Run
+from commonspace.align.training.torch_state import at_precision, seeded
+from commonspace.align.training.trainer import Trainer
+from commonspace.align.training.validation import prefix_figures, retrieval_figures, subsample
 from commonspace.core.blocks import Block
-from commonspace.core.errors import BadInput, CommonspaceError
-from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator, seed_of
-from commonspace.core.registry import build
+from commonspace.core.registry import build, find
 from commonspace.core.vectors import check_positive
 
 
@@ -141,7 +139,7 @@ def fit_heads(
     valid : (X, present, groups), fraction or None
         Held-out data, or the share of groups to hold out, or nothing.
     recipe : str, mapping or Recipe
-        Where the arguments left at None come from; see `commonspace.align.recipe`.
+        Where the arguments left at None come from; see `commonspace.align.training.recipe`.
     head, objective, augment, epochs, batch_size, lr, weight_decay, warmup, schedule, average, decay, patience
         As in `Recipe`; None leaves it to the recipe. The objective may be "auto": one is chosen by what the training
         part shows (see `commonspace.align.auto`), and the result says which and why.
@@ -197,25 +195,19 @@ def fit_heads(
     rng = generator(seed)
     training = PairData.check(X, present, groups)
     every_group = training.groups
-    training, held = _parts(training, valid, rng)
-    choice, remedy = None, noisy_pairs
-    if settings.objective == "auto":
-        choice = choose(Facts.of(training, settings.batch_size, graded=relevance is not None, rng=generator(seed)))
+    training, held = split_off(training, valid, rng)
+    choice = _choice(settings, training, graded=relevance is not None, rng=generator(seed))
+    remedy = choice.noisy_pairs if choice and noisy_pairs is None else noisy_pairs
+    if choice:
         settings = dataclasses.replace(settings, objective=choice.objective)
-        remedy = choice.noisy_pairs if noisy_pairs is None else noisy_pairs
     settings, sizes = nested(settings, matryoshka, dim, head_named=head is not None)
     quality, who_meets, n = None, sampler, len(next(iter(X.values())))
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with seeded(int(rng.integers(2**31)), target), at_precision(precision):
         trainer_of = partial(
-            Trainer,
-            dim=dim,
-            members=members,
-            blocks=_blocks(blocks, training),
-            relevance=_relevance(relevance, n),
-            chunk_size=chunk_size,
-            device=target,
-        )
+            Trainer, dim=dim, members=members, blocks=checked_blocks(blocks, training),
+            relevance=relevance_function(relevance, n), chunk_size=chunk_size, device=target,
+        )  # fmt: skip
         if remedy not in (None, "keep"):
             who_meets = build("Sampler", sampler, batch_size=settings.batch_size)
             once = partial(_trained, trainer_of, settings, seed)
@@ -225,7 +217,7 @@ def fit_heads(
         # From a generator of their own, so that batches are the same with and without them.
         companions = Companions(negatives, every_group, training, rng.spawn(1)[0]) if negatives else None
         trainer = trainer_of(training, settings, sampler=who_meets, rng=rng, companions=companions)
-        run = _Run(trainer, held and subsample(held, rng), max_seconds)
+        run = Run(trainer, held and subsample(held, rng), max_seconds)
         run.train()
         embedded = trainer.embed(held) if held else {}
     # Of several members the first comes first, so that its prefixes are those of the space; then whole members.
@@ -257,132 +249,20 @@ def fit_heads(
     )
 
 
+def _choice(recipe: Recipe, data: PairData, *, graded: bool, rng: np.random.Generator) -> Choice | None:
+    """Return what "auto" chooses by the training data; None for an objective that was named."""
+    if recipe.objective == AUTO:
+        return choose(Facts.of(data, recipe.batch_size, graded=graded, rng=rng))
+    if isinstance(recipe.objective, str):
+        find("Objective", recipe.objective, besides=[AUTO])
+    return None
+
+
 def _trained(trainer_of: Any, settings: Recipe, seed: int, data: PairData) -> dict[str, NumpyHead]:
     """Return heads trained on some of the items without validation, for a second look at the others."""
-    run = _Run(trainer_of(data, settings, sampler="uniform", rng=generator(seed)), None, None)
+    run = Run(trainer_of(data, settings, sampler="uniform", rng=generator(seed)))
     run.train()
     return run.trainer.to_numpy()
-
-
-class _Run:
-    """The loop over epochs: validation, best epoch, reasons to stop."""
-
-    def __init__(self, trainer: Trainer, valid: PairData | None, max_seconds: float | None) -> None:
-        self.trainer = trainer
-        self.valid = valid
-        self.max_seconds = max_seconds
-        self.history: list[dict[str, float]] = []
-        self.best_epoch = 0
-        self.best_mrr = -1.0
-        self.best: Any = None
-        self.stopped = "epochs"
-        self.start = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Wall time since the start."""
-        return time.perf_counter() - self.start
-
-    def train(self) -> None:
-        """Run until epochs, patience or time are used up, or Ctrl-C."""
-        recipe = self.trainer.recipe
-        try:
-            with task(f"Training heads on {len(self.trainer.data):,} items", total=recipe.epochs) as t:
-                for number in range(recipe.epochs):
-                    self._epoch(number)
-                    t.advance(note=self._note())
-                    if self.stopped == "time":
-                        break
-                    if recipe.patience and self.valid and number + 1 - self.best_epoch >= recipe.patience:
-                        self.stopped = "patience"
-                        break
-        except KeyboardInterrupt:
-            if not self.history:
-                raise
-            self.stopped = "interrupt"
-        if self.best is not None:
-            self.trainer.restore(self.best)
-
-    def _epoch(self, number: int) -> None:
-        losses: list[Tensor] = []
-        for loss in self.trainer.epoch(number):
-            losses.append(loss)
-            if self.max_seconds is not None and self.seconds > self.max_seconds:
-                self.stopped = "time"
-                break
-        mean = float(torch.stack(losses).mean())
-        if not np.isfinite(mean):
-            raise CommonspaceError(
-                f"training diverged in epoch {number + 1} (loss {mean}): lower lr, now {self.trainer.recipe.lr:g}"
-            )
-        entry = {"epoch": number + 1, "loss": mean, "lr": self.trainer.lr, **self.trainer.diagnostics}
-        if self.valid:
-            figures = retrieval_figures(self.trainer.embed(self.valid), self.valid)
-            entry |= {k: figures[k] for k in ("mrr", "r@1", "r@10") if k in figures}
-        # Without validation data the newest weights are the best known.
-        if not self.valid or entry.get("mrr", 0.0) > self.best_mrr:
-            self.best_mrr = entry.get("mrr", -1.0)
-            self.best_epoch = number + 1
-            self.best = self.trainer.snapshot()
-        self.history.append({**entry, "seconds": self.seconds})
-
-    def _note(self) -> str:
-        last = self.history[-1]
-        return f"mrr {last['mrr']:.3f}, best {self.best_mrr:.3f}" if "mrr" in last else f"loss {last['loss']:.3f}"
-
-
-def _parts(data: PairData, valid: Any, rng: np.random.Generator) -> tuple[PairData, PairData | None]:
-    """Return checked (training, validation or None)."""
-    data.check_trainable()
-    if valid is None:
-        return data, None
-    if isinstance(valid, int | float) and not isinstance(valid, bool):
-        training, held = data.split(float(valid), rng)
-        training.check_trainable("the training part")
-        return training, held
-    try:
-        other, mask, keys = valid
-    except (TypeError, ValueError):
-        raise BadInput(f"valid must be (X, present, groups), a fraction or None, not {type(valid).__name__}") from None
-    held = PairData.check(other, mask, keys, name="valid X")
-    if set(held.X) != set(data.X):
-        raise BadInput(f"valid has the modalities {sorted(held.X)}, the training data {sorted(data.X)}")
-    for m, v in data.X.items():
-        if held.X[m].shape[2] != v.shape[2]:
-            raise BadInput(f"{m!r} has dimension {v.shape[2]} in training and {held.X[m].shape[2]} in validation")
-    if held.paired_groups() < 2:
-        raise BadInput(f"the validation data holds {held.paired_groups()} pairs and at least 2 are needed")
-    return data, held
-
-
-def _blocks(blocks: Mapping[str, Sequence[int | Block]] | None, data: PairData) -> dict[str, list[Block]]:
-    found = {}
-    for m, parts in (blocks or {}).items():
-        if m not in data.X:
-            raise BadInput(f"blocks names the modality {m!r}, but X has {data.modalities}")
-        found[m] = [p if isinstance(p, Block) else Block(p) for p in parts]
-        total, dim = sum(p.width for p in found[m]), data.X[m].shape[2]
-        if total != dim:
-            raise BadInput(f"blocks[{m!r}] sums to {total}, but its rows have dimension {dim}")
-    return found
-
-
-def _relevance(relevance: Any, n: int) -> Callable[[np.ndarray], np.ndarray] | None:
-    if relevance is None:
-        return None
-    if callable(relevance):
-        return lambda index: np.asarray(relevance(index))
-    from scipy.sparse import csr_array, issparse
-
-    if not issparse(relevance) or relevance.shape != (n, n):
-        raise BadInput(f"relevance must be a callable or a ({n}, {n}) SciPy sparse matrix")
-    table = csr_array(relevance)
-
-    def look_up(index: np.ndarray) -> np.ndarray:
-        dense: np.ndarray = table[index][:, index].toarray()
-        return dense
-
-    return look_up
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,4 @@
 """`GapBridge`: train a head on vectors of one modality and use it on another, where pairs do not coincide.
-coincide.
 
 In a common space the text of a thing lies near its image and not on it: the two clouds are apart by an offset, and each
 pair by something of its own. A head that is trained on texts alone has never seen either. A bridge moves and blurs what

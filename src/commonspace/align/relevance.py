@@ -145,6 +145,16 @@ def views_of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[set
     return views
 
 
+def from_table(table: Any) -> Relevance:
+    """Return relevance that is looked up in an (n, n) SciPy sparse array."""
+
+    def look_up(index: np.ndarray) -> np.ndarray:
+        dense: np.ndarray = table[index][:, index].toarray().astype(np.float32)
+        return dense
+
+    return look_up
+
+
 def of_rows(relevance: Any, positions: np.ndarray) -> Any:
     """Return relevance between the rows of a table as relevance between some of them.
 

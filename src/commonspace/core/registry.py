@@ -52,6 +52,7 @@ EXTRAS = {
     "qtawesome": "demo",
     "matplotlib": "plots",
     "numba": "fast",
+    "bm25s": "judge",
 }
 C = TypeVar("C", bound=type)
 _Kind = inspect.Parameter
@@ -183,8 +184,15 @@ def unavailable() -> dict[str, str]:
     return dict(_missing)
 
 
-def find(protocol: str, name: str) -> Entry:
+def find(protocol: str, name: str, *, besides: Iterable[str] = ()) -> Entry:
     """Return the entry of a name or synonym.
+
+    Parameters
+    ----------
+    protocol, name : str
+        What is looked for.
+    besides : iterable of str
+        Words that whoever asks would have understood, too; the message about an unknown name lists them first.
 
     Raises
     ------
@@ -205,14 +213,14 @@ def find(protocol: str, name: str) -> Entry:
         _load_third_parties()
     if key in _entries:
         return _entries[key]
-    words = sorted(word for p, word in tuple(_entries) if p == protocol)
+    words = sorted({*besides, *(word for p, word in tuple(_entries) if p == protocol)})
     near = difflib.get_close_matches(_normal(name), words, n=1)
     if not near:
         for module, package in _missing.items():
             if f"{module}.".startswith(f"commonspace.{family}."):
                 raise NotInstalled(f"{protocol} {name!r} may need {install_hint(package)}")
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    known = ", ".join(e.name for e in entries(protocol))
+    known = ", ".join([*besides, *(e.name for e in entries(protocol))])
     raise NotFound(f"there is no {protocol} named {name!r}.{hint} Known: {known or 'none'}")
 
 

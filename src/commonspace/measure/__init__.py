@@ -24,6 +24,8 @@ from commonspace.measure.rbp import RBP
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
 from commonspace.measure.runs import evaluate_run, judged_share
+from commonspace.measure.spurious import Spurious, spurious_context
+from commonspace.measure.subgroups import Subgroups, pareto_front, subgroup_curve
 from commonspace.measure.top_lists import evaluate_hits
 from commonspace.measure.trec import read_qrels, read_run, write_qrels, write_run
 
@@ -46,6 +48,8 @@ __all__ = [
     "Ranks",
     "Recall",
     "Relevance",
+    "Spurious",
+    "Subgroups",
     "benjamini_hochberg",
     "bootstrap",
     "compare",
@@ -65,9 +69,12 @@ __all__ = [
     "linear_cka",
     "mean_rank_variance",
     "metric",
+    "pareto_front",
     "rank_groups",
     "read_qrels",
     "read_run",
+    "spurious_context",
+    "subgroup_curve",
     "write_qrels",
     "write_run",
 ]

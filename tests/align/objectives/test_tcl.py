@@ -124,7 +124,7 @@ def test_the_copy_is_no_part_of_what_is_trained_and_follows_slowly() -> None:
         heads["a"].weight += 1
     loss.after_step()
     share = 1 - min(0.9, 2 / 11)
-    torch.testing.assert_close(loss.target.parts["a"].weight, before + share)
+    torch.testing.assert_close(loss.slow.target.heads["a"].weight, before + share)
 
 
 def test_the_slow_copy_sees_inputs_without_dropout() -> None:

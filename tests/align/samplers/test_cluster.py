@@ -10,7 +10,7 @@ from tests.align.conftest import two_views
 
 from commonspace.align.data import PairData
 from commonspace.align.fit import fit_heads
-from commonspace.align.remedies import Likely
+from commonspace.align.hygiene.remedies import Likely
 from commonspace.align.samplers.cluster import Cluster
 from commonspace.core.errors import BadInput, NotFitted
 

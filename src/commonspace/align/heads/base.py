@@ -14,6 +14,7 @@ the same share of the squared length whatever its width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Required, TypedDict
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from commonspace.align.forward import Layer, NumpyHead
 from commonspace.align.heads.dropout import Dropout
 from commonspace.core.errors import BadInput
+from commonspace.core.handed_on import make_whole
 from commonspace.core.method import check_choice
 from commonspace.core.vectors import check_positive
 
@@ -107,8 +109,20 @@ class Residual(nn.Module):
         return out
 
 
+class HeadInputs(TypedDict, total=False):
+    """What every head is made for, as subclasses of `HeadModule` hand it on."""
+
+    d_in: Required[int]
+    dim: Required[int]
+    blocks: Sequence[int] | None
+    scaling: str | Sequence[str]
+    weights: Sequence[float] | str | None
+
+
 class HeadModule(nn.Module):
     """Base of the heads: standardisation, then `net`; subclasses set `net`.
+
+    A subclass takes these arguments as ``**inputs: Unpack[HeadInputs]`` and hands them on.
 
     Parameters
     ----------
@@ -126,11 +140,12 @@ class HeadModule(nn.Module):
 
     def __init__(
         self,
+        *,
         d_in: int,
         dim: int,
-        blocks: Sequence[int] | None,
-        scaling: str | Sequence[str],
-        weights: Sequence[float] | str | None,
+        blocks: Sequence[int] | None = None,
+        scaling: str | Sequence[str] = "column",
+        weights: Sequence[float] | str | None = None,
     ) -> None:
         super().__init__()
         self.d_in = check_positive("d_in", d_in)
@@ -139,6 +154,10 @@ class HeadModule(nn.Module):
         self.scaling = scaling
         self.weights = weights
         self.standardise = Standardise(d_in, blocks=blocks, scaling=scaling, weights=weights)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        make_whole(cls)
 
     def calibrate(self, X: np.ndarray) -> None:
         """Learn the standardisation from training features X (n, d_in)."""

@@ -5,11 +5,11 @@ The least that can align two encoders, and hard to beat when pairs are few.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Unpack
 
 from torch import nn
 
-from commonspace.align.heads.base import HeadModule
+from commonspace.align.heads.base import HeadInputs, HeadModule
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 
@@ -27,22 +27,8 @@ from commonspace.core.registry import register
     ],
 )
 class Linear(HeadModule):
-    """A linear map into the space.
+    """A linear map into the space."""
 
-    Parameters
-    ----------
-    d_in, dim, blocks, scaling, weights
-        As in `HeadModule`.
-    """
-
-    def __init__(
-        self,
-        *,
-        d_in: int,
-        dim: int,
-        blocks: Sequence[int] | None = None,
-        scaling: str | Sequence[str] = "column",
-        weights: Sequence[float] | str | None = None,
-    ) -> None:
-        super().__init__(d_in, dim, blocks, scaling, weights)
-        self.net = nn.Linear(d_in, dim)
+    def __init__(self, **inputs: Unpack[HeadInputs]) -> None:
+        super().__init__(**inputs)
+        self.net = nn.Linear(self.d_in, self.dim)

@@ -7,11 +7,11 @@ Modalities".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Unpack
 
 from torch import nn
 
-from commonspace.align.heads.base import HeadModule, Residual
+from commonspace.align.heads.base import HeadInputs, HeadModule, Residual
 from commonspace.align.heads.dropout import Dropout
 from commonspace.core.method import check_choice
 from commonspace.core.paper import Paper
@@ -37,8 +37,6 @@ class MLP(HeadModule):
 
     Parameters
     ----------
-    d_in, dim, blocks, scaling, weights
-        As in `HeadModule`.
     hidden : int
         Width of the hidden layers.
     layers : int
@@ -56,11 +54,6 @@ class MLP(HeadModule):
     def __init__(
         self,
         *,
-        d_in: int,
-        dim: int,
-        blocks: Sequence[int] | None = None,
-        scaling: str | Sequence[str] = "column",
-        weights: Sequence[float] | str | None = None,
         hidden: int = 1024,
         layers: int = 1,
         dropout: float = 0.0,
@@ -68,8 +61,9 @@ class MLP(HeadModule):
         norm: str | None = "layer",
         activation: str = "gelu",
         shortcut: bool = True,
+        **inputs: Unpack[HeadInputs],
     ) -> None:
-        super().__init__(d_in, dim, blocks, scaling, weights)
+        super().__init__(**inputs)
         self.hidden = check_positive("hidden", hidden)
         self.layers = check_positive("layers", layers)
         self.dropout = dropout
@@ -80,12 +74,12 @@ class MLP(HeadModule):
         check_choice("norm", norm, ("layer", "batch", None))
         check_choice("activation", activation, ("gelu", "relu"))
         steps: list[nn.Module] = [Dropout(input_dropout)] if input_dropout else []
-        width = d_in
+        width = self.d_in
         for _ in range(layers):
             steps.append(nn.Linear(width, hidden))
             if norm is not None:
                 steps.append(nn.LayerNorm(hidden) if norm == "layer" else nn.BatchNorm1d(hidden))
             steps += [nn.GELU() if activation == "gelu" else nn.ReLU(), Dropout(dropout)]
             width = hidden
-        main = nn.Sequential(*steps, nn.Linear(width, dim))
-        self.net = Residual(main, nn.Linear(d_in, dim, bias=False)) if shortcut else main
+        main = nn.Sequential(*steps, nn.Linear(width, self.dim))
+        self.net = Residual(main, nn.Linear(self.d_in, self.dim, bias=False)) if shortcut else main

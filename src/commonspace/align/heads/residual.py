@@ -12,11 +12,11 @@ Sentence Embeddings" need in place of a Transformer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor, nn
 
-from commonspace.align.heads.base import HeadModule, Residual
+from commonspace.align.heads.base import HeadInputs, HeadModule, Residual
 from commonspace.align.heads.dropout import Dropout
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -38,8 +38,6 @@ class ResidualMLP(HeadModule):
 
     Parameters
     ----------
-    d_in, dim, blocks, scaling, weights
-        As in `HeadModule`.
     layers : int
         Number of residual layers.
     hidden : int
@@ -51,21 +49,13 @@ class ResidualMLP(HeadModule):
     net: nn.Sequential
 
     def __init__(
-        self,
-        *,
-        d_in: int,
-        dim: int,
-        blocks: Sequence[int] | None = None,
-        scaling: str | Sequence[str] = "column",
-        weights: Sequence[float] | str | None = None,
-        layers: int = 4,
-        hidden: int = 512,
-        dropout: float = 0.0,
+        self, *, layers: int = 4, hidden: int = 512, dropout: float = 0.0, **inputs: Unpack[HeadInputs]
     ) -> None:
-        super().__init__(d_in, dim, blocks, scaling, weights)
+        super().__init__(**inputs)
         self.layers = check_positive("layers", layers)
         self.hidden = check_positive("hidden", hidden)
         self.dropout = dropout
+        d_in, dim = self.d_in, self.dim
         steps = [
             Residual(
                 nn.Sequential(

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.align.modules import PerModality, perceptron
-from commonspace.align.objectives.base import PairExtra
-from commonspace.align.recipe import PAPER
+from commonspace.align.objectives.base import IMPROVED_BASELINES, PairExtra
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -31,7 +30,7 @@ EPS = 1e-5
     protocol="Objective",
     claim="align/strong_recipe",
     papers=[
-        PAPER,
+        IMPROVED_BASELINES,
         Paper(
             "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", 2021, "https://arxiv.org/abs/2103.03230"
         ),

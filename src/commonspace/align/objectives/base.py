@@ -11,6 +11,8 @@ and two wishes, for objectives that read more than the rows themselves:
 
     wants_layers          True for `Views.layers`
     wants_mixed           a `Mixing` for `Views.mixed`; may change from step to step
+
+A constructor may say only what differs from its base and hand on the rest, see `commonspace.core.handed_on`.
 """
 
 from __future__ import annotations
@@ -23,8 +25,15 @@ from torch import Tensor, nn
 
 from commonspace.align.mixing import Mixing, mixing_of
 from commonspace.core.errors import BadInput, NotFitted
-from commonspace.core.registry import build
+from commonspace.core.handed_on import make_whole
+from commonspace.core.paper import Paper
+from commonspace.core.registry import build, entry_of
 from commonspace.core.views import Views
+
+# Its recipe is the default of `fit_heads`; its losses without negatives are `PairExtra`s.
+IMPROVED_BASELINES = Paper(
+    "Improved baselines for vision-language pre-training", 2023, "https://arxiv.org/abs/2305.08675"
+)
 
 
 class ObjectiveModule(nn.Module):
@@ -33,6 +42,10 @@ class ObjectiveModule(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._diagnostics: dict[str, float] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        make_whole(cls)
 
     @property
     def diagnostics(self) -> dict[str, float]:
@@ -77,7 +90,7 @@ class PairExtra(ObjectiveModule):
     def forward(self, views: Views) -> Tensor:
         """Return the weighted mean over pairs of modalities; zero for a batch without pairs."""
         if not self._prepared:
-            raise NotFitted(f"{self.name} needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         losses = []
         for a, b in views.pairs():
             rows = shared_rows(views, a, b)
@@ -147,6 +160,13 @@ def tell(objectives: Iterable[Any], hook: str, *news: Any) -> None:
     for objective in objectives:
         if hasattr(objective, hook):
             getattr(objective, hook)(*news)
+
+
+def unprepared(objective: ObjectiveModule) -> NotFitted:
+    """Return the error of an objective that was called before `prepare`."""
+    entry = entry_of(objective)
+    name = entry.name if entry else type(objective).__name__
+    return NotFitted(f"{name} needs prepare(heads, dim) before its first batch; fit_heads does that")
 
 
 def zero_of(views: Views) -> Tensor:

@@ -14,11 +14,12 @@ Its prior, which moves predicted vectors to where true ones lie, is not built he
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
-from commonspace.align.mixing import Mixing
 from commonspace.align.objectives.contrastive import frozen_units
-from commonspace.align.objectives.mixtures import MixThenSoft
+from commonspace.align.objectives.mixtures import MixThenSoft, MixtureOptions
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -44,46 +45,22 @@ class BiMixCo(MixThenSoft):
     source : str, optional
         The modality whose inputs are mixed; the others are targets. By default each in its turn, and where one asks,
         the other is the target.
-    until : float
-        Share of training with mixtures, 0 to 1; 1 never gets soft.
-    beta : float
-        Parameter of the Beta distribution of the shares.
-    chance : float
-        Share of the rows that are mixed at all.
     soft_temperature : float
         How fast the soft targets fall with the encoder's cosine.
     centred : bool
         Whether the batch's mean is taken from the encoder outputs first; without it, encoders whose outputs are all
         positive hold everything for alike.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
     def __init__(
         self,
         *,
         source: str | None = None,
-        until: float = 1 / 3,
-        beta: float = 0.15,
-        chance: float = 0.5,
         soft_temperature: float = 0.1,
         centred: bool = True,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
+        **options: Unpack[MixtureOptions],
     ) -> None:
-        super().__init__(
-            Mixing(beta, chance, source), until, soft_temperature, temperature, learn_temperature,
-            max_scale=max_scale, min_scale=min_scale,
-        )  # fmt: skip
-        self.source = source
-        self.beta = beta
-        self.chance = chance
+        super().__init__(source=source, soft_temperature=soft_temperature, **options)
         self.centred = centred
 
     def similar(self, views: Views, m: str) -> Tensor:

@@ -29,10 +29,10 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from commonspace.align.modules import PerModality
-from commonspace.align.objectives.base import build_objective, tell
+from commonspace.align.objectives.base import build_objective, tell, unprepared
 from commonspace.align.objectives.contrastive import each_positive
 from commonspace.align.objectives.hinge import Hinge, hardest, hinge
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -113,7 +113,7 @@ class Boosted(Hinge):
     def forward(self, views: Views) -> Tensor:
         """Return the losses of target and anchor and the boost."""
         if not hasattr(self, "anchors"):
-            raise NotFitted("boosted needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         seen = self._anchored(views)
         self._reference = {m: z.detach() for m, z in seen.z.items()}
         boost = super().forward(views)

@@ -15,9 +15,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from commonspace.align.objectives.base import IMPROVED_BASELINES
 from commonspace.align.objectives.siamlip import SiamLIP
 from commonspace.align.objectives.slow_copy import SlowCopy
-from commonspace.align.recipe import PAPER
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -28,7 +28,7 @@ from commonspace.core.views import Views
     protocol="Objective",
     claim="align/strong_recipe",
     papers=[
-        PAPER,
+        IMPROVED_BASELINES,
         Paper(
             "Bootstrap your own latent: A new approach to self-supervised Learning",
             2020,

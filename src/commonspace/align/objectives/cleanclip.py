@@ -11,7 +11,7 @@ right; other relevant items are left out of the comparison, as are those of `inf
 augmentation, variants or dropout both views are the same, and the second part only spreads vectors out.
 
 For fine-tuning heads that were trained on doubtful pairs, on pairs that are trusted or were filtered (see
-`commonspace.align.poison`); much shorter and slower than training. ``within=0`` is `infonce`.
+`commonspace.align.hygiene.poison`); much shorter and slower than training. ``within=0`` is `infonce`.
 
 Source: "CleanCLIP: Mitigating Data Poisoning Attacks in Multimodal Contrastive Learning", which augments both views;
 here one is the encoder's undisturbed output (`Views.frozen`). Where a batch brings none, it is z_m itself without
@@ -21,15 +21,16 @@ gradient.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from commonspace.align.objectives.base import zero_of
-from commonspace.align.objectives.contrastive import soft_target_direction
+from commonspace.align.objectives.base import unprepared, zero_of
+from commonspace.align.objectives.contrastive import Temperature, soft_target_direction
 from commonspace.align.objectives.infonce import InfoNCE
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -52,20 +53,11 @@ class CleanCLIP(InfoNCE):
     Parameters
     ----------
     across, within : float
-        Weights of the two parts; neither negative.
-    temperature, learn_temperature
-        As in `infonce`; both parts have the same.
+        Weights of the two parts, of one temperature; neither negative.
     """
 
-    def __init__(
-        self,
-        *,
-        across: float = 1.0,
-        within: float = 1.0,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-    ) -> None:
-        super().__init__(temperature=temperature, learn_temperature=learn_temperature)
+    def __init__(self, *, across: float = 1.0, within: float = 1.0, **temperature: Unpack[Temperature]) -> None:
+        super().__init__(**temperature)
         if not (across >= 0 and within >= 0 and across + within > 0):
             raise BadInput(f"across and within must not be negative nor both 0, got {across!r} and {within!r}")
         self.across = across
@@ -79,7 +71,7 @@ class CleanCLIP(InfoNCE):
     def forward(self, views: Views) -> Tensor:
         """Return the weighted sum; zero for a batch without positives."""
         if not hasattr(self, "_online"):
-            raise NotFitted("cleanclip needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         between = super().forward(views)
         if not self._diagnostics or "accuracy" not in self._diagnostics:
             return zero_of(views)

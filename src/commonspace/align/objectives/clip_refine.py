@@ -69,7 +69,7 @@ class ClipRefine(Contrastive):
     """
 
     def __init__(self, *, temperature: float = 0.07, random: float = 1.0, share: float = 0.5) -> None:
-        super().__init__(temperature, learn_temperature=False)
+        super().__init__(temperature=temperature, learn_temperature=False)
         if not random >= 0:
             raise BadInput(f"random must be at least 0, not {random!r}")
         if not 0 <= share <= 1:

@@ -24,15 +24,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, softplus
+from torch.nn.functional import softplus
 
 from commonspace.align.modules import PerModality
-from commonspace.align.objectives.base import shared_rows
-from commonspace.align.objectives.contrastive import Contrastive, Direction, positives_of, soft_target_direction, some
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.align.objectives.base import shared_rows, unprepared
+from commonspace.align.objectives.contrastive import (
+    Contrastive,
+    Direction,
+    Temperature,
+    frozen_units,
+    positives_of,
+    soft_target_direction,
+    some,
+)
+from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -58,12 +67,6 @@ class CLSR(Contrastive):
         How much the temperature grows towards items that the frozen outputs hold for alike; 0 leaves it.
     hidden : int
         Hidden width of the decoders.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
     def __init__(
@@ -73,12 +76,9 @@ class CLSR(Contrastive):
         reconstruction: float = 0.1,
         adaptivity: float = 0.0,
         hidden: int = 256,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
+        **temperature: Unpack[Temperature],
     ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(**temperature)
         if min(separation, reconstruction, adaptivity) < 0:
             raise BadInput(
                 "separation, reconstruction and adaptivity must not be negative, got "
@@ -115,39 +115,37 @@ class CLSR(Contrastive):
         found = soft_target_direction(rows, logits, targets, positive, views.present[b].expand(len(rows), -1))
         if not self.separation or not len(rows):
             return found
-        partner = (targets * logits).sum(1)
+        cost = self._crowded(views, a, rows, (targets * logits).sum(1))
+        return Direction(rows, found.loss + self.separation * cost, found.hit, found.positives)
+
+    def _crowded(self, views: Views, a: str, rows: Tensor, partner: Tensor) -> Tensor:
+        """Return (r,) what it costs that others of modality a are near, set against the logits of the partners."""
         within = self.scale() * (views.z[a][rows] @ views.z[a].T)
         others = views.present[a] & (views.relevance[rows] == 0)
         others = others & (rows[:, None] != torch.arange(len(views), device=rows.device))
         crowd = within.masked_fill(~others, -torch.inf).logsumexp(1)
         alone = torch.isinf(crowd)
-        cost = softplus(crowd.masked_fill(alone, 0) - partner).masked_fill(alone, 0)
-        return Direction(rows, found.loss + self.separation * cost, found.hit, found.positives)
+        return softplus(crowd.masked_fill(alone, 0) - partner).masked_fill(alone, 0)
 
     @torch.no_grad()
     def _alike(self, views: Views, a: str, rows: Tensor) -> Tensor:
         """Return (r, batch) how alike the frozen outputs of a hold items, 0 to 1; 0 where an item has none."""
-        own = views.present[a]
-        known = views.frozen.get(a, views.z[a]).to(views.z[a].dtype)
-        known = normalize(known - known[own].mean(0), dim=1) if len(rows) else known
-        return (known[rows] @ known.T).clamp(0, 1).masked_fill(~own, 0)
+        known = frozen_units(views, a, centred=True)
+        return (known[rows] @ known.T).clamp(0, 1).masked_fill(~views.present[a], 0)
 
     def _rebuilt(self, views: Views) -> list[Tensor]:
         """Return the mean squared distance of each pair of modalities that share an item."""
         if self._decoders is None:
-            raise NotFitted("clsr needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         errors = []
         for a, b in views.pairs():
             rows = shared_rows(views, a, b)
             if len(rows):
-                ways = [
-                    (self._decoders.parts[_way(q, g)](views.z[q][rows]) - views.z[g][rows].detach())
-                    .pow(2)
-                    .sum(1)
-                    .mean()
+                off = [
+                    self._decoders.parts[_way(q, g)](views.z[q][rows]) - views.z[g][rows].detach()
                     for q, g in ((a, b), (b, a))
                 ]
-                errors.append(torch.stack(ways).mean())
+                errors.append(torch.stack([o.pow(2).sum(1).mean() for o in off]).mean())
         return errors
 
 

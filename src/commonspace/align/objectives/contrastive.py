@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -103,8 +104,24 @@ class BothWays(ObjectiveModule):
             self._diagnostics["several_positives"] = float(several.float().mean())
 
 
+class ScaleBounds(TypedDict, total=False):
+    """Bounds of 1 / temperature, as subclasses of `Contrastive` hand them on."""
+
+    max_scale: float
+    min_scale: float
+
+
+class Temperature(ScaleBounds, total=False):
+    """Everything about the temperature, as subclasses of `Contrastive` hand it on."""
+
+    temperature: float
+    learn_temperature: bool
+
+
 class Contrastive(BothWays):
     """Base of objectives that tell each item's partner from the other candidates of a modality.
+
+    A subclass with arguments of its own takes these as ``**temperature: Unpack[Temperature]`` and hands them on.
 
     Parameters
     ----------
@@ -117,7 +134,12 @@ class Contrastive(BothWays):
     """
 
     def __init__(
-        self, temperature: float, learn_temperature: bool, *, max_scale: float = 100.0, min_scale: float = 1.0
+        self,
+        *,
+        temperature: float = 0.07,
+        learn_temperature: bool = True,
+        max_scale: float = 100.0,
+        min_scale: float = 1.0,
     ) -> None:
         super().__init__()
         if not 0 < min_scale <= max_scale:

@@ -24,12 +24,15 @@ of the authors is public, so that the linear form could not be held against it.
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from commonspace.align.objectives.contrastive import (
     Contrastive,
     Direction,
+    Temperature,
     frozen_units,
     positives_of,
     soft_target_direction,
@@ -72,12 +75,6 @@ class CWCL(Contrastive):
     centred : bool
         Whether the batch's mean is taken from the frozen outputs first; without it, encoders whose outputs are all
         positive hold everything for alike.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
     def __init__(
@@ -89,12 +86,9 @@ class CWCL(Contrastive):
         power: float = 1.0,
         top: int | None = None,
         centred: bool = True,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
+        **temperature: Unpack[Temperature],
     ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(**temperature)
         check_choice("weighting", weighting, ("linear", "kernel"))
         if not bandwidth > 0 or not power > 0:
             raise BadInput(f"bandwidth and power must be positive, not {bandwidth!r} and {power!r}")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from commonspace.align.objectives.contrastive import Contrastive, Direction, best_is, positives_of, some
+from commonspace.align.objectives.contrastive import Contrastive, Direction, best_is, candidates_of, positives_of, some
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -26,27 +26,7 @@ DEXML = Paper("Dual-Encoders for Extreme Multi-Label Classification", 2023, "htt
 
 @register("decoupled-softmax", protocol="Objective", papers=[DEXML])
 class DecoupledSoftmax(Contrastive):
-    """A softmax for each positive, over itself and the negatives.
-
-    Parameters
-    ----------
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
-    """
-
-    def __init__(
-        self,
-        *,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
-    ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+    """A softmax for each positive, over itself and the negatives."""
 
     def direction(self, views: Views, a: str, b: str, logits: Tensor) -> Direction:
         """Return the losses of the queries of modality a over the candidates of b."""
@@ -58,9 +38,4 @@ class DecoupledSoftmax(Contrastive):
         rest = logits.masked_fill(~negative, -torch.inf).logsumexp(1, keepdim=True)
         cost = softplus((rest - logits).masked_fill(~positive | torch.isinf(rest), -torch.inf))
         loss = (weights / weights.sum(1, keepdim=True) * cost).sum(1)
-        return Direction(rows, loss, best_is(positive, masked_to(views, b, logits)), positive.sum(1))
-
-
-def masked_to(views: Views, b: str, logits: Tensor) -> Tensor:
-    """Return logits with minus infinity where a candidate of modality b is absent."""
-    return logits.masked_fill(~views.present[b], -torch.inf)
+        return Direction(rows, loss, best_is(positive, candidates_of(views, b, logits)), positive.sum(1))

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from commonspace.align.basis import coherence, equiangular_vectors
+from commonspace.align.objectives.base import unprepared
 from commonspace.align.objectives.classes import ClassVectors
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.vectors import check_vectors, unit
@@ -70,7 +71,7 @@ class Equiangular(ClassVectors):
     def class_vectors(self) -> Tensor:
         """Return (classes, dim) unit rows."""
         if not hasattr(self, "basis"):
-            raise NotFitted("equiangular needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         return self.basis
 
     def cost(self, cosines: Tensor, targets: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ modalities in "Multimodal Contrastive Learning with Hard Negative Sampling for H
 from __future__ import annotations
 
 import math
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from torch.nn.functional import softplus
 from commonspace.align.objectives.contrastive import (
     Contrastive,
     Direction,
+    Temperature,
     best_is,
     candidates_of,
     each_positive,
@@ -63,25 +65,10 @@ class HCL(Contrastive):
         beta, at least 0: how much more a near negative counts.
     false_share : float
         tau, 0 to below 1: the share of the negatives suspected to be positives.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
-    def __init__(
-        self,
-        *,
-        hardness: float = 0.25,
-        false_share: float = 0.0,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
-    ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+    def __init__(self, *, hardness: float = 0.25, false_share: float = 0.0, **temperature: Unpack[Temperature]) -> None:
+        super().__init__(**temperature)
         if not hardness >= 0 or not 0 <= false_share < 1:
             raise BadInput(
                 f"hardness must be at least 0 and false_share in [0, 1), not {hardness!r} and {false_share!r}"

@@ -18,10 +18,19 @@ scale from "Scaling Up Visual and Vision-Language Representation Learning With N
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
-from commonspace.align.objectives.contrastive import Contrastive, Direction, positives_of, soft_target_direction, some
+from commonspace.align.objectives.contrastive import (
+    Contrastive,
+    Direction,
+    Temperature,
+    positives_of,
+    soft_target_direction,
+    some,
+)
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.paper import Paper
@@ -52,12 +61,6 @@ class InfoNCE(Contrastive):
 
     Parameters
     ----------
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature; without the upper one training can sharpen itself to death.
     smoothing : float
         Share of the target spread over all candidates, 0 to below 1.
     false_negatives : {"positive", "mask"}
@@ -67,14 +70,11 @@ class InfoNCE(Contrastive):
     def __init__(
         self,
         *,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
         smoothing: float = 0.0,
         false_negatives: str = "positive",
+        **temperature: Unpack[Temperature],
     ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(**temperature)
         check_choice("false_negatives", false_negatives, ("positive", "mask"))
         if not 0 <= smoothing < 1:
             raise BadInput(f"smoothing must be at least 0 and below 1, not {smoothing!r}")

@@ -14,10 +14,11 @@ classifiers and their fusion are not built.
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
-from commonspace.align.mixing import Mixing
-from commonspace.align.objectives.mixtures import MixThenSoft
+from commonspace.align.objectives.mixtures import MixThenSoft, MixtureOptions
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -41,40 +42,12 @@ class M3Co(MixThenSoft):
 
     Parameters
     ----------
-    until : float
-        Share of training with mixtures, 0 to 1; 1 never gets soft.
-    beta : float
-        Parameter of the Beta distribution of the shares.
-    chance : float
-        Share of the rows that are mixed at all.
     soft_temperature : float
         How fast the soft targets fall with the cosine.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
-    def __init__(
-        self,
-        *,
-        until: float = 1 / 3,
-        beta: float = 0.15,
-        chance: float = 0.5,
-        soft_temperature: float = 0.05,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
-    ) -> None:
-        super().__init__(
-            Mixing(beta, chance), until, soft_temperature, temperature, learn_temperature,
-            max_scale=max_scale, min_scale=min_scale,
-        )  # fmt: skip
-        self.beta = beta
-        self.chance = chance
+    def __init__(self, *, soft_temperature: float = 0.05, **options: Unpack[MixtureOptions]) -> None:
+        super().__init__(source=None, soft_temperature=soft_temperature, **options)
 
     def similar(self, views: Views, m: str) -> Tensor:
         """Return (batch, dim) rows of modality m in the space."""

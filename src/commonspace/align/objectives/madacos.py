@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
+from commonspace.align.objectives.base import unprepared
 from commonspace.align.objectives.classes import ClassVectors
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 
@@ -70,7 +71,7 @@ class MadaCos(ClassVectors):
     def class_vectors(self) -> Tensor:
         """Return (classes, dim) unit rows."""
         if not hasattr(self, "weight"):
-            raise NotFitted("madacos needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         return normalize(self.weight, dim=1)
 
     def cost(self, cosines: Tensor, targets: Tensor) -> Tensor:

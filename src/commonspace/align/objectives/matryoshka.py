@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from commonspace.align.objectives.base import ObjectiveModule, build_objective
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.align.objectives.base import ObjectiveModule, build_objective, unprepared
+from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.vectors import check_positive
@@ -72,7 +72,7 @@ class Matryoshka(ObjectiveModule):
     def forward(self, views: Views) -> Tensor:
         """Return the weighted sum over the sizes."""
         if not self._terms:
-            raise NotFitted("matryoshka needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         return torch.stack([weight * part(prefix(views, size)) for size, weight, part in self._terms]).sum()
 
     @property

@@ -22,13 +22,30 @@ known, relevance counts alone.
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from commonspace.align.mixing import Mixing
-from commonspace.align.objectives.contrastive import Contrastive, Direction, positives_of, soft_target_direction, some
+from commonspace.align.objectives.contrastive import (
+    Contrastive,
+    Direction,
+    Temperature,
+    positives_of,
+    soft_target_direction,
+    some,
+)
 from commonspace.core.errors import BadInput
 from commonspace.core.views import Mixed, Views
+
+
+class MixtureOptions(Temperature, total=False):
+    """What subclasses of `MixThenSoft` hand on."""
+
+    until: float
+    beta: float
+    chance: float
 
 
 class MixThenSoft(Contrastive):
@@ -36,35 +53,39 @@ class MixThenSoft(Contrastive):
 
     Parameters
     ----------
-    mixing : Mixing
-        How inputs are mixed, and whether those of one modality alone.
+    source : str or None
+        The modality whose inputs are mixed; each in its turn if None.
+    soft_temperature : float
+        How fast the soft targets fall with the cosine.
     until : float
         Share of training with mixtures, 0 to 1; 1 never gets soft.
-    soft_temperature : float
-        tau of the soft targets.
-    temperature, learn_temperature, max_scale, min_scale
-        As in `Contrastive`.
+    beta : float
+        Parameter of the Beta distribution of the shares.
+    chance : float
+        Share of the rows that are mixed at all.
     """
 
     def __init__(
         self,
-        mixing: Mixing,
-        until: float,
-        soft_temperature: float,
-        temperature: float,
-        learn_temperature: bool,
         *,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
+        source: str | None,
+        soft_temperature: float,
+        until: float = 1 / 3,
+        beta: float = 0.15,
+        chance: float = 0.5,
+        **temperature: Unpack[Temperature],
     ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(**temperature)
         if not 0 <= until <= 1 or not soft_temperature > 0:
             raise BadInput(
                 f"until must lie in [0, 1] and soft_temperature be positive, not {until!r} and {soft_temperature!r}"
             )
-        self._mixing = mixing
-        self.until = until
+        self.source = source
         self.soft_temperature = soft_temperature
+        self.until = until
+        self.beta = beta
+        self.chance = chance
+        self._mixing = Mixing(beta, chance, source)
         self._soft = until == 0
 
     def before_step(self, done: float) -> None:
@@ -89,9 +110,10 @@ class MixThenSoft(Contrastive):
         BadInput
             If what is to be mixed is none of the modalities.
         """
-        m = self._mixing.modality
-        if m is not None and m not in views.z:
-            raise BadInput(f"only {m!r} is to be mixed, which is none of the modalities {', '.join(views.modalities)}")
+        if self.source is not None and self.source not in views.z:
+            raise BadInput(
+                f"only {self.source!r} is to be mixed, which is none of the modalities {', '.join(views.modalities)}"
+            )
         return super().forward(views)
 
     def per_item(self, views: Views) -> dict[tuple[str, str], Direction]:
@@ -112,8 +134,9 @@ class MixThenSoft(Contrastive):
 
     def _in_turn(self, a: str, b: str) -> list[tuple[str, str]]:
         """Return whose mixtures meet whose items."""
-        m = self._mixing.modality
-        return [(a, b), (b, a)] if m is None else [(b, a) if m == b else (a, b)]
+        if self.source is None:
+            return [(a, b), (b, a)]
+        return [(b, a) if self.source == b else (a, b)]
 
     def direction(self, views: Views, a: str, b: str, logits: Tensor) -> Direction:
         """Return the losses of the queries of modality a against soft targets."""
@@ -125,7 +148,7 @@ class MixThenSoft(Contrastive):
     @torch.no_grad()
     def _softened(self, views: Views, a: str, b: str, rows: Tensor, weights: Tensor) -> Tensor:
         """Return (r, batch) soft targets over the candidates of b; rows sum to one."""
-        m = a if self._mixing.modality == b else b
+        m = a if self.source == b else b
         t, known = self.similar(views, m), views.present[m]
         cosine = (t[rows] @ t.T).to(weights.dtype).clamp(-1, 1)
         seen = ((cosine - 1) / self.soft_temperature).exp()

@@ -20,11 +20,13 @@ code; its sum over the K positives is a mean here, so that the loss does not gro
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from commonspace.align.objectives.base import zero_of
-from commonspace.align.objectives.contrastive import Contrastive, Direction, soft_target_direction, some
+from commonspace.align.objectives.contrastive import Contrastive, Direction, Temperature, soft_target_direction, some
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -50,24 +52,10 @@ class OneToK(Contrastive):
     ----------
     anchor : str, optional
         The modality that asks all others together and is what they ask for; by default every modality asks all others.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
-    def __init__(
-        self,
-        *,
-        anchor: str | None = None,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
-    ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+    def __init__(self, *, anchor: str | None = None, **temperature: Unpack[Temperature]) -> None:
+        super().__init__(**temperature)
         self.anchor = anchor
 
     def pools(self, views: Views) -> dict[str, list[str]]:

@@ -17,10 +17,19 @@ of words and patches is not built.
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
-from commonspace.align.objectives.contrastive import Contrastive, Direction, positives_of, soft_target_direction, some
+from commonspace.align.objectives.contrastive import (
+    Contrastive,
+    Direction,
+    Temperature,
+    positives_of,
+    soft_target_direction,
+    some,
+)
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -48,25 +57,10 @@ class ProgressiveSoftening(Contrastive):
         Share of the target that the irrelevant candidates have in the end, 0 to below 1.
     ramp : float
         Share of training after which it is reached, above 0 to 1.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
-    def __init__(
-        self,
-        *,
-        softening: float = 0.2,
-        ramp: float = 1.0,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
-    ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+    def __init__(self, *, softening: float = 0.2, ramp: float = 1.0, **temperature: Unpack[Temperature]) -> None:
+        super().__init__(**temperature)
         if not 0 <= softening < 1 or not 0 < ramp <= 1:
             raise BadInput(f"softening must be in [0, 1) and ramp in (0, 1], got {softening!r} and {ramp!r}")
         self.softening = softening

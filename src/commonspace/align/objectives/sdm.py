@@ -19,10 +19,12 @@ built.
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
-from commonspace.align.objectives.contrastive import Contrastive, Direction, best_is, positives_of, some
+from commonspace.align.objectives.contrastive import Contrastive, Direction, ScaleBounds, best_is, positives_of, some
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -46,14 +48,8 @@ class SDM(Contrastive):
 
     Parameters
     ----------
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
     epsilon : float
         e above: what probability on the irrelevant costs, as -log e.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
     def __init__(
@@ -62,10 +58,9 @@ class SDM(Contrastive):
         temperature: float = 1.0,
         learn_temperature: bool = False,
         epsilon: float = 1e-8,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
+        **bounds: Unpack[ScaleBounds],
     ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(temperature=temperature, learn_temperature=learn_temperature, **bounds)
         if not 0 < epsilon < 1:
             raise BadInput(f"epsilon must lie between 0 and 1, not {epsilon!r}")
         self.epsilon = epsilon

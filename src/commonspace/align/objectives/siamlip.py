@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from commonspace.align.modules import PerModality, perceptron
-from commonspace.align.objectives.base import PairExtra
-from commonspace.align.recipe import PAPER
+from commonspace.align.objectives.base import IMPROVED_BASELINES, PairExtra
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -28,7 +27,7 @@ from commonspace.core.views import Views
     protocol="Objective",
     claim="align/strong_recipe",
     papers=[
-        PAPER,
+        IMPROVED_BASELINES,
         Paper("Exploring Simple Siamese Representation Learning", 2020, "https://arxiv.org/abs/2011.10566"),
     ],
 )

@@ -19,14 +19,22 @@ Source: "Dual-Encoders for Extreme Multi-Label Classification" and its code.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from commonspace.align.objectives.contrastive import Contrastive, Direction, best_is, positives_of, some
-from commonspace.align.objectives.decoupled_softmax import DEXML, masked_to
+from commonspace.align.objectives.contrastive import (
+    Contrastive,
+    Direction,
+    Temperature,
+    best_is,
+    candidates_of,
+    positives_of,
+    some,
+)
+from commonspace.align.objectives.decoupled_softmax import DEXML
 from commonspace.core.errors import BadInput
 from commonspace.core.registry import register
 from commonspace.core.vectors import check_positive
@@ -46,25 +54,10 @@ class SoftTopK(Contrastive):
         How many places there are; "positives" gives each query as many as it has positives.
     alpha : float
         Sharpness of the membership in the logits.
-    temperature : float
-        Where the temperature of the logits starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
-    def __init__(
-        self,
-        *,
-        k: Any = "positives",
-        alpha: float = 1.0,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
-    ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+    def __init__(self, *, k: Any = "positives", alpha: float = 1.0, **temperature: Unpack[Temperature]) -> None:
+        super().__init__(**temperature)
         if k != "positives":
             check_positive("k", k)
         if not alpha > 0:
@@ -86,7 +79,7 @@ class SoftTopK(Contrastive):
         k = positive.sum(1).to(scores.dtype) if self.k == "positives" else scores.new_full((len(rows),), self.k)
         member = log_membership(scores, k.clamp(max=len(columns) - 0.5), self.alpha)
         loss = -(weights / weights.sum(1, keepdim=True))[:, columns].mul(member).sum(1)
-        return Direction(rows, loss, best_is(positive, masked_to(views, b, some(rows, logits))), positive.sum(1))
+        return Direction(rows, loss, best_is(positive, candidates_of(views, b, some(rows, logits))), positive.sum(1))
 
 
 def log_membership(scores: Tensor, k: Tensor, alpha: float) -> Tensor:

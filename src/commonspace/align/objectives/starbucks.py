@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
-from commonspace.align.objectives.base import ObjectiveModule
+from commonspace.align.objectives.base import ObjectiveModule, unprepared, zero_of
 from commonspace.align.objectives.layered import cut, depth_of
 from commonspace.align.objectives.matryoshka import copies_for
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -82,7 +82,7 @@ class Starbucks(ObjectiveModule):
     def forward(self, views: Views) -> Tensor:
         """Return the sum over the cuts, with their divergence from the whole."""
         if not self._terms:
-            raise NotFitted("starbucks needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         parts = [cut(views, layers - 1, size) for layers, size, _ in self._terms]
         losses = [objective(part) for (_, _, objective), part in zip(self._terms, parts, strict=True)]
         losses += [self.kl_weight * self._imitation(part, parts[-1]) for part in parts[:-1]]
@@ -114,7 +114,7 @@ class Starbucks(ObjectiveModule):
                     for v in (small, whole)
                 )
                 found.append(kl_div(student, teacher.detach(), log_target=True, reduction="batchmean"))
-        return torch.stack(found).mean() if found else next(iter(small.z.values())).sum() * 0
+        return torch.stack(found).mean() if found else zero_of(small)
 
 
 def fixed_cuts(sizes: Sequence[tuple[int, int]] | None, depth: int, dim: int) -> list[tuple[int, int]]:

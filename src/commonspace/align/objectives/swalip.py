@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from commonspace.align.modules import PerModality, perceptron
-from commonspace.align.objectives.base import PairExtra
-from commonspace.align.recipe import PAPER
+from commonspace.align.objectives.base import IMPROVED_BASELINES, PairExtra
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -31,7 +30,7 @@ from commonspace.core.views import Views
     protocol="Objective",
     claim="align/strong_recipe",
     papers=[
-        PAPER,
+        IMPROVED_BASELINES,
         Paper(
             "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments",
             2020,

@@ -28,17 +28,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, pad
+from torch.nn.functional import pad
 
-from commonspace.align.average import Average
-from commonspace.align.modules import PerModality
-from commonspace.align.objectives.base import zero_of
-from commonspace.align.objectives.contrastive import Contrastive, Direction, positives_of, soft_target_direction, some
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.align.objectives.base import unprepared, zero_of
+from commonspace.align.objectives.contrastive import (
+    Contrastive,
+    Direction,
+    Temperature,
+    positives_of,
+    soft_target_direction,
+    some,
+)
+from commonspace.align.objectives.slow_copy import SlowCopy
+from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.views import Views
@@ -71,12 +77,6 @@ class TCL(Contrastive):
         Weight of the past in the slow copy at a step, 0 to below 1.
     distillation : float
         Share of the target that the slow copy's own scores make up, 0 to 1. Softens pairs that may be wrong.
-    temperature : float
-        Where the temperature starts.
-    learn_temperature : bool
-        Whether it is trained.
-    max_scale, min_scale : float
-        Bounds of 1 / temperature.
     """
 
     def __init__(
@@ -87,12 +87,9 @@ class TCL(Contrastive):
         queue: int = 512,
         decay: float = 0.995,
         distillation: float = 0.0,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        max_scale: float = 100.0,
-        min_scale: float = 1.0,
+        **temperature: Unpack[Temperature],
     ) -> None:
-        super().__init__(temperature, learn_temperature, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(**temperature)
         if not min(cross, within) >= 0 or not max(cross, within) > 0:
             raise BadInput(f"cross and within must be at least 0 and not both 0, got {cross!r} and {within!r}")
         if not queue >= 0 or not 0 <= decay < 1 or not 0 <= distillation <= 1:
@@ -110,14 +107,11 @@ class TCL(Contrastive):
 
     def prepare(self, heads: Mapping[str, nn.Module], dim: int) -> None:
         """Make a copy of the heads to move slowly."""
-        # A tuple hides the heads from torch: they are trained with the heads, not as part of this objective.
-        self._online = (PerModality(heads),)
-        self._average = Average(self._online[0], kind="ema", decay=self.decay)
-        self.target: Any = self._average.module.eval()
+        self.slow = SlowCopy(heads, decay=self.decay)
 
     def after_step(self) -> None:
         """Move the copy towards the heads, and queue its rows of the batch."""
-        self._average.follow(self._online[0], 0.0)
+        self.slow.follow()
         for m, (rows, groups) in self._fresh.items():
             if m in self._queued:
                 rows, groups = (torch.cat(both) for both in zip((rows, groups), self._queued[m], strict=True))
@@ -126,8 +120,8 @@ class TCL(Contrastive):
 
     def forward(self, views: Views) -> Tensor:
         """Return the sum of both contrasts; zero for a batch without positives."""
-        if not hasattr(self, "_average"):
-            raise NotFitted("tcl needs prepare(heads, dim) before its first batch; fit_heads does that")
+        if not hasattr(self, "slow"):
+            raise unprepared(self)
         slow = self._slow_rows(views)
         scale = self.scale()
         ways = [*permutations(views.z, 2)] if self.cross else []
@@ -179,8 +173,8 @@ class TCL(Contrastive):
     @torch.no_grad()
     def _slow_rows(self, views: Views) -> dict[str, Tensor]:
         """Return the slow copy's unit rows of every modality; those of absent items are zero."""
-        heads = self.target.parts
-        found = {m: normalize(heads[m](views.frozen[m]), dim=1) if m in views.frozen else z for m, z in views.z.items()}
+        everyone = torch.arange(len(views), device=views.relevance.device)
+        found = {m: self.slow.units(views, m, everyone) for m in views.z}
         return {m: torch.where(views.present[m][:, None], rows, 0) for m, rows in found.items()}
 
     @staticmethod

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
-from commonspace.align.objectives.base import ObjectiveModule
+from commonspace.align.objectives.base import ObjectiveModule, unprepared
 from commonspace.align.objectives.layered import cut, depth_of, stacked
 from commonspace.align.objectives.matryoshka import copies_for, nested_sizes
-from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.paper import Paper
 from commonspace.core.registry import register
@@ -99,7 +99,7 @@ class TwoDMatryoshka(ObjectiveModule):
     def forward(self, views: Views) -> Tensor:
         """Return the loss of this step's random cuts."""
         if not self._copies:
-            raise NotFitted("2d-matryoshka needs prepare(heads, dim) before its first batch; fit_heads does that")
+            raise unprepared(self)
         last = self._depth - 1
         loss = self.last_weight * self._nested(views, last)
         earlier = torch.randperm(last)[: self.layers_per_step].tolist() if views.layers else []

@@ -116,11 +116,12 @@ class Cluster:
         place = rng.permutation(int(self.labels_.max()) + 1)  # of each cluster in the layout
         layout = drawn[np.argsort(place[self.labels_[drawn]], kind="stable")]
         kept = place[self.labels_[layout]] < round(self.whole * len(place))
-        of = np.empty(n, np.int64)
-        k = int(kept.sum())
-        of[kept] = np.repeat(np.arange(count), [k // count + (b < k % count) for b in range(count)])
-        of[~kept] = np.arange(k, n) % count  # the deal goes on where the larger runs end, so that sizes stay even
-        found = [layout[of == b] for b in range(count)]
+        batch_of = np.empty(n, np.int64)
+        cut = int(kept.sum())
+        batch_of[kept] = np.repeat(np.arange(count), [cut // count + (b < cut % count) for b in range(count)])
+        # The deal goes on where the larger runs end, so that sizes stay even.
+        batch_of[~kept] = np.arange(cut, n) % count
+        found = [layout[batch_of == b] for b in range(count)]
         self._together = float(np.mean([_together(self.labels_[batch]) for batch in found]))
         for b in rng.permutation(count):
             yield found[b]
