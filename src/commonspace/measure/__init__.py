@@ -23,7 +23,7 @@ from commonspace.measure.ranks import Ranks
 from commonspace.measure.rbp import RBP
 from commonspace.measure.recall import Recall
 from commonspace.measure.relevance import Relevance
-from commonspace.measure.runs import evaluate_run, judged_share
+from commonspace.measure.run_evaluation import evaluate_run, judged_share
 from commonspace.measure.spurious import Spurious, spurious_context
 from commonspace.measure.subgroups import Subgroups, pareto_front, subgroup_curve
 from commonspace.measure.top_lists import evaluate_hits
