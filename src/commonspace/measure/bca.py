@@ -9,8 +9,8 @@ distribution and t the quantile of Student's t with G - 1 degrees of freedom:
     ends: the quantiles of m* at Phi(z0 + (z0 -+ z) / (1 - a (z0 -+ z)))
 
 Plain percentiles are z0 = a = 0 and z the normal quantile. They are too narrow for small or skewed samples: of nominal
-95 % intervals of 50 queries they cover the truth in 93.3 % on average and in 88.5 % at worst, these in 94.8 % and 93.1 %
-(see the claim `coverage`).
+95 % intervals of 50 queries they cover the truth in 93.3 % on average and in 88.5 % at worst, these in 94.8 % and
+93.1 % (see the claim `coverage`).
 
 Sources: Efron, "Better Bootstrap Confidence Intervals", 1987 (z0 and a); Hesterberg, "What Teachers Should Know About
 the Bootstrap", 2015 (the expansion, given there for percentiles; it is taken over to z here).
