@@ -145,6 +145,18 @@ def test_fit_prints_which_objective_was_chosen_and_why(place, capsys, tmp_path):
     assert "Chosen" not in run(capsys, *command, "--objective", "tal")[1]
 
 
+def test_fit_trains_against_edits_of_texts(place, capsys, tmp_path):
+    command = ("fit", place / "t.csv", "-e", "text=ngrams", "-e", "image=pixels", "-o", tmp_path / "s", "--epochs", 1)
+    for asked in ("text", "text=word,number"):
+        status, out, _ = run(capsys, *command, "--edits", asked)
+        assert status == 0
+        assert "edits of text items were trained against" in out
+    for asked, message in (("image", "only texts and records"), ("text=swap", "'swap'"), ("text=", "modality=value")):
+        status, _, err = run(capsys, *command, "--edits", asked)
+        assert status == 2
+        assert message in err
+
+
 def test_adding_the_same_items_again_needs_upsert(place, capsys):
     again = ("add", place / "i.cs", place / "t.csv", "-c", "text=text", "-c", "image=image", "-f", "kind", "-f", "text")
     status, _, err = run(capsys, *again)

@@ -234,7 +234,7 @@ def test_a_fit_that_breaks_off_leaves_no_space_of_mixed_parts(monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(importlib.import_module("commonspace.align.fit"), "fit_heads", stop)
+    monkeypatch.setattr(importlib.import_module("commonspace.align.fit_rows"), "fit_heads", stop)
     with pytest.raises(KeyboardInterrupt):
         space.fit(table(seed=3), valid=0, **QUICK)
     assert not space.fitted
@@ -245,6 +245,35 @@ def test_members_multiply_the_dimension_once_however_often_it_is_fitted():
     for _ in range(2):
         space.fit(table(), valid=0, members=2, **QUICK)
         assert space.dim == 16
+
+
+def test_a_fit_with_edits_trains_on_them_and_says_so(tmp_path):
+    plain, edited, again = new_space(), new_space(), new_space()
+    options = {**QUICK, "epochs": 2, "cache": Cache(tmp_path / "cache")}
+    rows = table()
+    assert plain.fit(rows, **options).edits == {}
+    report = edited.fit(rows, edits="text", **options)
+    again.fit(rows, edits={"text": ["word", "order", "number", "negation"]}, **options)
+    assert edited.id == again.id
+    assert edited.id != plain.id
+    made = report.edits["text"]
+    assert set(made.kind) == {"word"}
+    assert all(rows["text"][i].split()[1] == made.items[k].split()[1] or made.was[k] in ("circle", "square")
+               for k, i in enumerate(made.source))  # fmt: skip
+    assert f"{len(made):,} edits of text items were trained against, such as" in str(report)
+    edited.save(tmp_path / "s")
+    assert f"- hard negatives, text: {len(made):,} by word" in (tmp_path / "s" / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_edits_that_cannot_be_made_leave_the_space_as_it_is(fitted):
+    space, _ = fitted
+    before = space.id
+    for edits, message in (("image", "only texts and records"), ({"text": "swap"}, "'swap'"), ("sound", "'sound'")):
+        with pytest.raises(BadInput, match=message):
+            space.fit(table(), edits=edits, **QUICK)
+    assert space.id == before
 
 
 # What users get wrong

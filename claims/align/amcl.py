@@ -3,7 +3,8 @@
 Halves of digits that must find each other, with the pairs as they are and with 40 % of the partners dealt out anew, for
 pairs that cannot be brought together are what temperatures of their own are for. One head with InfoNCE, three heads
 (`several`, as many numbers in all) with InfoNCE, the same with `amcl`; same pairs, steps and recipe. Heads and `beta`
-are those of the source.
+are those of the source's first release. Its second has 1e-4: on other seeds (100 to 102) recall@10 moved by less than
+half a point between 0 and 0.1, with and without a bias in the perceptron's last layer.
 """
 
 from __future__ import annotations

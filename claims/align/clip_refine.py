@@ -25,6 +25,7 @@ from commonspace.align.objectives.base import PairExtra
 from commonspace.align.refinement import refine
 from commonspace.core.vectors import unit
 from commonspace.core.views import Views
+from commonspace.measure import contrastive_gap
 
 WIDE: dict[str, Any] = {"name": "infonce", "temperature": 0.01, "learn_temperature": False}
 EPOCHS, LR, BATCH = 10, 1e-3, 256
@@ -53,8 +54,8 @@ def more(start: FitResult, split: Split, objective: Any, seed: int) -> dict[str,
 
 def figures(z: dict[str, np.ndarray], groups: np.ndarray) -> tuple[float, float, float]:
     """Squared distance of the means, recall@1 and recall@10 of both directions."""
-    gap = float(np.square(z["image"].mean(0) - z["text"].mean(0)).sum())
-    return gap, both_ways(z, groups, 1), both_ways(z, groups, 10)
+    gap = contrastive_gap(z["image"], z["text"], groups=groups, resamples=1).distance.value
+    return gap**2, both_ways(z, groups, 1), both_ways(z, groups, 10)
 
 
 def run(seeds: int = 5, pairs: int = 1500, tests: int = 800, epochs: int = 25) -> dict[str, Any]:

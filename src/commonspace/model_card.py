@@ -6,6 +6,7 @@ for people. It is generated from the same data as `config.json`, never typed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +16,7 @@ from commonspace.core.errors import CommonspaceError
 from commonspace.core.registry import find
 
 if TYPE_CHECKING:
+    from commonspace.align.edits import Edits
     from commonspace.align.fit import FitResult
 
 
@@ -30,12 +32,15 @@ class FitReport:
         Rows that were used for training and for validation.
     skipped : dict of str to (dict of int to str)
         Modality -> position of each unusable item in the table -> reason.
+    edits : dict of str to Edits
+        Modality -> the edited items that were trained against; positions are those of the table.
     """
 
     result: FitResult
     n_train: int
     n_valid: int
     skipped: dict[str, dict[int, str]] = field(default_factory=dict)
+    edits: dict[str, Edits] = field(default_factory=dict)
 
     def __str__(self) -> str:
         r = self.result
@@ -45,6 +50,9 @@ class FitReport:
         ]
         if r.choice is not None:
             lines.append(f"Chosen: {r.choice.reason}")
+        for modality, edits in self.edits.items():
+            shown = f"{edits.was[0]!r} -> {edits.now[0]!r}"
+            lines.append(f"{len(edits):,} edits of {modality} items were trained against, such as {shown}")
         if r.baselines is not None:
             lines.append(str(r.baselines))
         if r.by_size:
@@ -107,6 +115,7 @@ def card_data(report: FitReport, data: str, random_state: Any) -> dict[str, Any]
         "random_state": random_state if isinstance(random_state, int) else None,
         "versions": packages,
         "training": report.result.params,
+        "edits": {m: dict(Counter(edits.kind)) for m, edits in report.edits.items()},
         "best_epoch": report.result.best_epoch,
         "metrics": report.metrics(),
     }
@@ -159,9 +168,16 @@ def _training(card: Mapping[str, Any]) -> list[str]:
         f"- data digest: `{card['data']}`",
         f"- seed: {card['random_state']}",
         *([f"- chosen by the data: {chosen}"] if chosen else []),
+        *(f"- hard negatives, {modality}: {made}" for modality, made in _edited(card)),
         f"- versions: {versions}",
         "",
     ]
+
+
+def _edited(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return modality and, in words, the edits that were trained against."""
+    of = card.get("edits", {}).items()
+    return [(m, ", ".join(f"{n:,} by {kind}" for kind, n in kinds.items())) for m, kinds in of]
 
 
 def _metrics(rows: list[Mapping[str, Any]]) -> list[str]:

@@ -32,8 +32,6 @@ from commonspace.encode.joint import (
     build_encoders,
     cache_of,
     encode_joint,
-    encode_rows,
-    fit_encoders,
 )
 from commonspace.model_card import FitReport, card_data, model_card
 from commonspace.search.csls import sample_bank
@@ -144,6 +142,7 @@ class Space:
         columns: Mapping[str, str] | None = None,
         group: str | Sequence[Any] | None = None,
         valid: float | Any = 0.1,
+        edits: str | Sequence[str] | Mapping[str, Any] | None = None,
         on_error: str = "raise",
         cache: Cache | bool | None = True,
         random_state: RandomState = 0,
@@ -162,6 +161,9 @@ class Space:
             with an equal item in the first modality are.
         valid : float or table-like
             Share of groups kept for validation, or a table of its own.
+        edits : str, sequence of str or mapping, optional
+            Modalities whose texts or records, with one thing changed in each, are hard negatives: ``"text"``, or
+            ``{"text": ["word", "number"]}``, or ``{"product": {"fields": ["colour"]}}``; see `align.edited`.
         on_error : "raise" or "skip"
             What to do about items that cannot be read: stop, or leave them out and report them.
         cache : Cache or bool
@@ -179,42 +181,30 @@ class Space:
         Raises
         ------
         BadInput, NotFound, NotInstalled
-            Too few pairs, unknown modality, unreadable items; a column that the table does not have; without torch.
+            Too few pairs, unknown modality, unreadable items, items that cannot be edited; a column that the table
+            does not have; without torch.
         """
-        from commonspace.align.fit import fit_heads
-        from commonspace.align.relevance import of_rows
+        from commonspace.align.edited import edited_rows
+        from commonspace.align.fit_rows import fit_rows
 
         rng = generator(random_state)
         if len(self.encoders) < 2:
             raise BadInput(f"a common space needs at least two modalities, this one has only {self.modalities[0]!r}")
         check_columns(columns, self.modalities)
         train, valid_rows = self._split(table, columns, group, valid, rng)
+        edited = edited_rows(edits, train, self.encoders, rng.spawn(1)[0])  # does not move the draws of training
         self._heads = {}  # until all is done: heads of an earlier fit do not go with encoders fitted anew
-        for m, encoders in self.encoders.items():
-            fit_encoders(encoders, train, modality=m, on_error=on_error)
-        store = cache_of(cache)
-        X, present, blocks, skipped = encode_rows(self.encoders, train, on_error=on_error, cache=store)
-        held = None
-        if valid_rows is not None:
-            Xv, present_v, _, skipped_v = encode_rows(self.encoders, valid_rows, on_error=on_error, cache=store)
-            held = Xv, present_v, valid_rows.labels
-            skipped = {m: skipped[m] | skipped_v[m] for m in skipped}
-        options["relevance"] = of_rows(options.get("relevance"), train.positions)
-        result = fit_heads(
-            X,
-            present=present,
-            groups=train.labels,
-            valid=held,
-            blocks=blocks,
-            dim=self._dim,
-            random_state=rng,
-            **options,
-        )
-        self._heads = dict(result.heads)
+        fitted = fit_rows(
+            self.encoders, train, valid_rows, edited=edited, on_error=on_error, cache=cache_of(cache), dim=self._dim,
+            random_state=rng, **options,
+        )  # fmt: skip
+        X, present = fitted.X, fitted.present
+        self._heads = dict(fitted.result.heads)
         self._banks = {m: sample_bank(h(X[m][present[m]]), rng) for m, h in self._heads.items()}
         self._fingerprints = {m: [e.fingerprint for e in es] for m, es in self.encoders.items()}
         self._unchecked = set()
-        report = FitReport(result, len(train.labels), 0 if held is None else len(held[2]), skipped)
+        made = {m: e.placed(train.positions) for m, e in edited.items()}
+        report = FitReport(fitted.result, len(train), fitted.n_valid, fitted.skipped, made)
         self._card = card_data(report, digest([X, present, train.labels]), random_state)
         return report
 

@@ -8,8 +8,9 @@ from tests.align.conftest import two_views
 
 from commonspace.align.data import PairData
 from commonspace.align.fit import FitResult, fit_heads
-from commonspace.align.refinement import figures, refine, uniformity
+from commonspace.align.refinement import refine, standing
 from commonspace.core.errors import BadInput
+from commonspace.measure import contrastive_gap, evaluate_retrieval
 
 
 def trained(**options: Any) -> FitResult:
@@ -23,19 +24,24 @@ def test_it_starts_from_the_heads_as_they_are_and_leaves_them_alone() -> None:
     first, X = trained(), two_views(400)
     prints = {m: h.fingerprint for m, h in first.heads.items()}
     found = refine(first, X, epochs=1, lr=1e-9, batch_size=100)
-    for name, before in found.before.items():
-        assert found.after[name] == pytest.approx(before, abs=1e-3)
+    for (_, _, before), (_, _, after) in zip(found.before.rows(), found.after.rows(), strict=True):
+        assert after.value == pytest.approx(before.value, abs=1e-3)
     assert {m: h.fingerprint for m, h in first.heads.items()} == prints
     assert found.held_out
     assert found.n == 40
-    assert "held-out" in str(found)
+    assert "on 40 held-out items" in str(found)
 
 
 def test_it_narrows_the_gap_and_recall_stays() -> None:
     first, X = trained(objective={"name": "infonce", "temperature": 0.01, "learn_temperature": False}), two_views(400)
     found = refine(first, X, epochs=10, batch_size=100)
-    assert found.after["gap"] < found.before["gap"]
-    assert found.after["mrr"] > found.before["mrr"] - 0.05
+    assert found.after.gaps["a and b"].distance.value < found.before.gaps["a and b"].distance.value
+    for task in ("a->b", "b->a"):
+        change = found.changes[task]["mrr"]
+        old, new = (at.retrieval[task]["mrr"] for at in (found.before, found.after))
+        assert change.difference == pytest.approx(new.value - old.value)
+        assert change.n == 40
+        assert change.high > -0.05
 
 
 def test_it_takes_heads_alone_missing_items_and_a_seed() -> None:
@@ -44,7 +50,8 @@ def test_it_takes_heads_alone_missing_items_and_a_seed() -> None:
     one, other = (
         refine(first.heads, X, present=present, valid=None, epochs=1, batch_size=100, random_state=3) for _ in range(2)
     )
-    assert one.after == other.after
+    assert one.to_dict() == other.to_dict()
+    assert one.before.retrieval["a->b"]["mrr"].n == 320
     assert not one.held_out
     assert one.result.params["objective"]["temperature"] == 0.07
 
@@ -55,16 +62,29 @@ def test_the_temperature_is_that_of_the_training_before() -> None:
     assert found.result.params["objective"]["temperature"] == pytest.approx(0.2)
 
 
-def test_figures_are_those_of_the_formulas() -> None:
+def test_what_is_measured_is_what_measure_measures() -> None:
     first, X = trained(), two_views(30, seed=5)
-    data = PairData.check(X, {"b": np.arange(30) < 20})
-    z, w = first.heads["a"](X["a"]), first.heads["b"](X["b"])
-    found = figures(first.heads, data)
-    assert found["gap"] == pytest.approx(float(np.sum((z[:20].mean(0) - w[:20].mean(0)) ** 2)), rel=1e-4)
-    assert found["alignment"] == pytest.approx(np.mean([np.sum((z[i] - w[i]) ** 2) for i in range(20)]), rel=1e-4)
-    each = [np.exp(-2 * np.sum((v - u) ** 2)) for i, u in enumerate(z) for j, v in enumerate(z) if i != j]
-    assert uniformity(z) == pytest.approx(np.log(np.mean(each)), rel=1e-4)
-    assert uniformity(z[:1]) == 0
+    groups = np.arange(30) // 2
+    data = PairData.check(X, {"b": np.arange(30) < 25}, groups)
+    z, w = first.heads["a"](X["a"]), first.heads["b"](X["b"][:25])
+    found = standing(first.heads, data, random_state=3)
+    assert found.gaps["a and b"] == contrastive_gap(z[:25], w, groups=groups[:25], random_state=3)
+    asks = evaluate_retrieval(z[:26], w, (groups[:26], groups[:25]), ["mrr"], groups=groups[:26], random_state=3)
+    assert found.retrieval["a->b"]["mrr"] == asks["mrr"]  # the 26th item has no b of its own, but its group has
+    assert set(found.to_dict()) == {"gaps", "retrieval"}
+
+
+def test_modalities_that_never_meet_have_no_gap_and_still_search() -> None:
+    first, X = trained(), two_views(40)
+    half = np.arange(40) < 20
+    found = standing(first.heads, PairData.check(X, {"a": half, "b": ~half}, np.arange(40) % 20))
+    assert found.gaps == {}
+    assert found.retrieval["a->b"]["mrr"].n == 20
+
+
+def test_too_few_things_for_a_gap_are_named_before_any_training() -> None:
+    with pytest.raises(BadInput, match=r"a and b: .* at least 10 .* valid=None"):
+        refine(trained(), two_views(400), valid=0.01, epochs=10**6)
 
 
 def test_heads_of_other_modalities_are_refused() -> None:

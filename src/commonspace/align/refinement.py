@@ -2,38 +2,64 @@
 
     result = fit_heads(X)
     refined = refine(result, X)
-    print(refined)                # gap, alignment, uniformity and recall on held-out pairs, before and after
+    print(refined)                # the gap and retrieval on held-out pairs, before and after
     refined.result.heads          # as of any fit
 
-Figures, over the items that have both modalities a and b, means over pairs of modalities:
-
-    gap          |mean z_a - mean z_b|^2                 how far the two clouds are apart
-    alignment    mean |z_a - z_b|^2                      how far the two sides of a pair are apart
-    uniformity   log mean exp(-2 |z_i - z_j|^2)          how evenly a modality fills the sphere; lower is more even
+The gap is that of `measure.contrastive_gap`, the retrieval that of `measure.evaluate_retrieval`.
 
 Source: "Post-pre-training for Modality Alignment in Vision-Language Foundation Models"; the loss is in
-`objectives.clip_refine`. Alignment and uniformity are those of Wang and Isola, 2020.
+`objectives.clip_refine`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
-import torch
 
 from commonspace.align.data import PairData
 from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.forward import NumpyHead
 from commonspace.align.heads.reopened import Reopened
-from commonspace.align.training.validation import retrieval_figures
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of
+from commonspace.measure import Comparison, Estimate, Gap, compare, contrastive_gap, evaluate_retrieval
 
 TEMPERATURE = 0.07  # where the heads do not say with which they were trained
-MOST = 2000  # items whose distances to each other are measured
+METRICS = ("mrr", "hit@1", "hit@10")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the modalities of a space stand, on some items.
+
+    Parameters
+    ----------
+    gaps : dict of str to Gap
+        ``"image and text"`` -> how far apart the two lie, over the items that have both.
+    retrieval : dict of str to (dict of str to Estimate)
+        ``"image->text"`` -> mrr, hit@1 and hit@10.
+    """
+
+    gaps: dict[str, Gap]
+    retrieval: dict[str, dict[str, Estimate]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, ready for JSON."""
+        return {
+            "gaps": {pair: gap.to_dict() for pair, gap in self.gaps.items()},
+            "retrieval": {task: {k: e.to_dict() for k, e in found.items()} for task, found in self.retrieval.items()},
+        }
+
+    def rows(self) -> Iterator[tuple[str, str, Estimate]]:
+        """Yield what was measured on whom, the name of the figure, and the figure."""
+        for pair, gap in self.gaps.items():
+            yield from ((pair, name.replace("_", " "), estimate) for name, estimate in vars(gap).items())
+        for task, found in self.retrieval.items():
+            yield from ((task, name, estimate) for name, estimate in found.items())
 
 
 @dataclass(frozen=True)
@@ -44,8 +70,10 @@ class Refined:
     ----------
     result : FitResult
         Of the pass: refined heads, history, figures.
-    before, after : dict of str to float
-        gap, alignment, uniformity, mrr, r@1 and r@10.
+    before, after : Standing
+        The gap and retrieval with the heads as they were, and refined.
+    changes : dict of str to (dict of str to Comparison)
+        ``"image->text"`` -> metric -> after minus before, over the same queries.
     n : int
         Number of items they were measured on.
     held_out : bool
@@ -53,15 +81,29 @@ class Refined:
     """
 
     result: FitResult
-    before: dict[str, float]
-    after: dict[str, float]
+    before: Standing
+    after: Standing
+    changes: dict[str, dict[str, Comparison]]
     n: int
     held_out: bool
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, ready for JSON."""
+        return {
+            "n": self.n,
+            "held_out": self.held_out,
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "changes": {task: {k: c.to_dict() for k, c in of.items()} for task, of in self.changes.items()},
+        }
+
     def __str__(self) -> str:
         where = "held-out items" if self.held_out else "the items it was trained on"
-        lines = [f"{k:10} {v:8.4f} -> {self.after[k]:8.4f}" for k, v in self.before.items()]
-        return "\n".join([f"on {self.n:,} {where}", *lines])
+        lines = [f"on {self.n:,} {where}, before -> after"]
+        for (whom, name, old), (_, _, new) in zip(self.before.rows(), self.after.rows(), strict=True):
+            lines.append(f"{whom:<20} {name:<16} {old} -> {new}")
+        lines += [f"{task:<20} {name:<16} {c}" for task, of in self.changes.items() for name, c in of.items()]
+        return "\n".join(lines)
 
 
 def refine(
@@ -104,7 +146,7 @@ def refine(
     Raises
     ------
     BadInput
-        As `fit_heads`; or heads for other modalities than those of X.
+        As `fit_heads`; heads for other modalities than those of X; fewer than 10 things to measure a gap on.
     """
     given = heads.heads if isinstance(heads, FitResult) else dict(heads)
     data = PairData.check(X, present, groups)
@@ -115,39 +157,64 @@ def refine(
     if temperature is None:
         known = heads.history[-1].get("temperature") if isinstance(heads, FitResult) and heads.history else None
         temperature = TEMPERATURE if known is None else known
+    judged = training if held is None else held
+    before = standing(given, judged, random_state=seed)
     passed = fit_heads(
         training.X, present=training.present, groups=training.groups, valid=None, recipe="plain",
         objective={"name": "clip-refine", "temperature": temperature, "random": random, "share": share},
         head={m: Reopened(h) for m, h in given.items()}, dim=next(iter(given.values())).dim, epochs=epochs, lr=lr,
         batch_size=batch_size, random_state=seed, **{"schedule": "cosine", "warmup": 0.1, **options},
     )  # fmt: skip
-    judged = training if held is None else held
-    return Refined(passed, figures(given, judged), figures(passed.heads, judged), len(judged), held is not None)
+    after = standing(passed.heads, judged, random_state=seed)
+    changes = _changes(before, after, judged, seed)
+    return Refined(passed, before, after, changes, len(judged), held is not None)
 
 
-def figures(heads: Mapping[str, NumpyHead], data: PairData) -> dict[str, float]:
-    """Return gap, alignment, uniformity and retrieval of heads on items."""
+def standing(heads: Mapping[str, NumpyHead], data: PairData, *, random_state: int = 0) -> Standing:
+    """Return the gaps and the retrieval of heads on items.
+
+    Raises `BadInput` where two modalities share fewer than 10 things: no gap can be told from so few.
+    """
     z = {m: np.zeros((len(data), head.dim), np.float32) for m, head in heads.items()}
     for m, head in heads.items():
         z[m][data.present[m]] = head(data.first(m))
-    found: dict[str, list[float]] = {"gap": [], "alignment": [], "uniformity": []}
-    names = data.modalities
-    for i, a in enumerate(names):
-        found["uniformity"].append(uniformity(z[a][data.present[a]]))
-        for b in names[i + 1 :]:
-            both = data.present[a] & data.present[b]
-            if both.any():
-                found["gap"].append(float(np.square(z[a][both].mean(0) - z[b][both].mean(0)).sum()))
-                found["alignment"].append(float(np.square(z[a][both] - z[b][both]).sum(1).mean()))
-    retrieval = retrieval_figures({m: torch.from_numpy(rows) for m, rows in z.items()}, data)
-    means = {name: float(np.mean(values)) for name, values in found.items() if values}
-    return {**means, **{k: retrieval[k] for k in ("mrr", "r@1", "r@10") if k in retrieval}}
+    gaps = {}
+    for a, b in combinations(data.modalities, 2):
+        both = data.present[a] & data.present[b]
+        if not both.any():
+            continue
+        try:
+            gap = contrastive_gap(z[a][both], z[b][both], groups=data.groups[both], random_state=random_state)
+        except BadInput as e:
+            raise BadInput(
+                f"{a} and {b}: {e}; raise valid, or measure on the pairs of the pass by valid=None"
+            ) from None
+        gaps[f"{a} and {b}"] = gap
+    retrieval = {
+        f"{a}->{b}": evaluate_retrieval(
+            z[a][asks], z[b][there], (data.groups[asks], data.groups[there]), METRICS, groups=data.groups[asks],
+            random_state=random_state,
+        )
+        for a, b, asks, there in _tasks(data)
+    }  # fmt: skip
+    return Standing(gaps, retrieval)
 
 
-def uniformity(z: np.ndarray) -> float:
-    """Return log mean exp(-2 |z_i - z_j|^2) over different rows of the first 2,000 unit rows; 0 for fewer than two."""
-    z = z[:MOST].astype(np.float64)
-    if len(z) < 2:
-        return 0.0
-    near = np.exp(-2 * np.maximum(2 - 2 * z @ z.T, 0))
-    return float(np.log((near.sum() - np.trace(near)) / (len(z) * (len(z) - 1))))
+def _changes(before: Standing, after: Standing, data: PairData, seed: int) -> dict[str, dict[str, Comparison]]:
+    """Return what the pass changed, over the same queries."""
+    found: dict[str, dict[str, Comparison]] = {}
+    for a, b, asks, _ in _tasks(data):
+        task = f"{a}->{b}"
+        for name, old in before.retrieval[task].items():
+            c = compare(after.retrieval[task][name], old, groups=data.groups[asks], random_state=seed)
+            found.setdefault(task, {})[name] = replace(c, a="after", b="before")
+    return found
+
+
+def _tasks(data: PairData) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+    """Yield query modality, gallery modality, (n,) which items ask, (n,) which are searched; all find something."""
+    for a, b in permutations(data.modalities, 2):
+        there = data.present[b]
+        asks = data.present[a] & np.isin(data.groups, data.groups[there])
+        if asks.any():
+            yield a, b, asks, there

@@ -61,6 +61,13 @@ def fit(
         str | None,
         typer.Option(help="What to train for: a name of [cyan]methods[/], or [cyan]auto[/] to choose by the data."),
     ] = None,
+    edits: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Train against edited items, one thing changed in each: [cyan]text[/], or the kinds of edit, "
+            "[cyan]text=word,number[/]; of records, the fields. Repeat for each modality."
+        ),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data; the recipe's number by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of training.")] = 0,
     on_error: OnError = "raise",
@@ -70,7 +77,7 @@ def fit(
 
     encoders = {m: names.split(",") for m, names in assignments(encoder, "--encoder").items()}
     space = Space(encoders, dim=dim)
-    given: dict[str, Any] = {"epochs": epochs, "objective": objective}
+    given: dict[str, Any] = {"epochs": epochs, "objective": objective, "edits": _edits(edits)}
     options = {name: value for name, value in given.items() if value is not None}
     report = space.fit(
         table,
@@ -87,6 +94,14 @@ def fit(
     typer.echo(f"Saved {space!r} in {out}")
     if report.result.interrupted:  # what was learned until then is kept, but a script should know
         raise typer.Exit(STOPPED)
+
+
+def _edits(asked: list[str] | None) -> dict[str, list[str] | None] | None:
+    """Return ``["text=word,number"]`` as ``{"text": ["word", "number"]}``; a modality alone is edited in every way."""
+    if not asked:
+        return None
+    named = assignments([item for item in asked if "=" in item], "--edits")
+    return {m: None for m in asked if "=" not in m} | {m: kinds.split(",") for m, kinds in named.items()}
 
 
 @app.command()

@@ -11,10 +11,13 @@ A pair that cannot be brought together, or is wrong, may have a high temperature
 costs is Omega, which is least at tau = 2 / d': it keeps temperatures from growing where little is learned and from
 shrinking where all is. For C = 1, beta = 0 and phi = 0 this is `infonce` at one learned temperature.
 
-Source: "Adaptive Multi-head Contrastive Learning". Ours are: the mean over parts in place of their sum; the offset,
-which starts temperatures at `temperature` and not in the middle of their range; all negatives of the batch in place of
-the nearest few; Omega of all compared pairs with one sign (in the source's likelihood that of negatives has the other,
-which rewards extreme temperatures and there is held by a bound alone); and `lowest` at 0.01 in place of 1e-5.
+Source: "Adaptive Multi-head Contrastive Learning". Temperatures, bounds and Omega are those of its released code. That
+came out twice: at first phi read both parts side by side and beta was 0.1, later phi read each part and beta was 1e-4;
+here phi is the later one and beta the earlier. Ours are: the mean over parts in place of their sum; the offset, which
+starts temperatures at `temperature` and not in the middle of their range, in place of a bias in phi's last layer;
+softmax over all negatives of the batch in place of the mean score of the nearest hundred; Omega of all compared pairs
+with one sign (in the source's likelihood that of negatives has the other, which rewards extreme temperatures and there
+is held by a bound alone); and `lowest` at 0.01 in place of 1e-5.
 """
 
 from __future__ import annotations

@@ -1,0 +1,95 @@
+"""`fit_rows`: from rows of raw items to heads. Encoders that learn are fitted, all items encoded, heads trained.
+
+What `Space.fit` does between reading a table and keeping what was learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from commonspace.align.edited import Edited
+from commonspace.align.fit import FitResult, fit_heads
+from commonspace.align.relevance import of_rows
+from commonspace.core.errors import BadInput
+from commonspace.core.protocols import Encoder
+from commonspace.encode.cache import Cache
+from commonspace.encode.columns import Rows
+from commonspace.encode.joint import encode_rows, fit_encoders
+
+
+@dataclass(frozen=True)
+class RowsFit:
+    """What became of rows.
+
+    Parameters
+    ----------
+    result : FitResult
+        Heads and how their training went.
+    X : dict of str to (n, d) float32
+        Encoder outputs of the training rows; zeros where the modality is missing.
+    present : dict of str to (n,) bool
+        Which training rows have the modality.
+    n_valid : int
+        Rows of validation.
+    skipped : dict of str to (dict of int to str)
+        Unusable items: position in the user's table -> reason.
+    """
+
+    result: FitResult
+    X: dict[str, np.ndarray]
+    present: dict[str, np.ndarray]
+    n_valid: int
+    skipped: dict[str, dict[int, str]]
+
+
+def fit_rows(
+    encoders: Mapping[str, Sequence[Encoder]],
+    train: Rows,
+    valid: Rows | None,
+    *,
+    edited: Mapping[str, Edited] | None = None,
+    on_error: str = "raise",
+    cache: Cache | None = None,
+    **options: Any,
+) -> RowsFit:
+    """Fit the encoders that learn on the training rows, then heads.
+
+    Parameters
+    ----------
+    encoders : mapping of str to sequence of Encoder
+        Modality -> its encoders; those that learn are fitted anew.
+    train, valid : Rows
+        Rows to learn from and to watch; without the latter nothing is watched.
+    edited : mapping of str to Edited, optional
+        Modality -> edits of the training rows, to be encoded and trained against.
+    on_error : "raise" or "skip"
+        What to do about items that cannot be read.
+    cache : Cache, optional
+        Where encoder outputs are kept.
+    **options
+        Passed to `fit_heads`; `relevance` in positions of the user's table.
+
+    Raises
+    ------
+    BadInput
+        As `fit_encoders`, `encode_rows` and `fit_heads`; both edits and negatives.
+    """
+    if edited and options.get("negatives"):
+        raise BadInput("give either edits, which are encoded for you, or negatives, not both")
+    for m, own in encoders.items():
+        fit_encoders(own, train, modality=m, on_error=on_error)
+    X, present, blocks, skipped = encode_rows(encoders, train, on_error=on_error, cache=cache)
+    held = None
+    if valid is not None:
+        Xv, present_v, _, skipped_v = encode_rows(encoders, valid, on_error=on_error, cache=cache)
+        held = Xv, present_v, valid.labels
+        skipped = {m: skipped[m] | skipped_v[m] for m in skipped}
+    if edited:
+        options["negatives"] = {m: e.negatives(encoders[m], m, cache) for m, e in edited.items()}
+    options["relevance"] = of_rows(options.get("relevance"), train.positions)
+    result = fit_heads(X, present=present, groups=train.labels, valid=held, blocks=blocks, **options)
+    return RowsFit(result, X, present, 0 if valid is None else len(valid), skipped)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.align.test_fit import same_heads
+
+from commonspace.align.edited import edited_rows
+from commonspace.align.fit import fit_heads
+from commonspace.align.fit_rows import RowsFit, fit_rows
+from commonspace.align.negatives import Negatives
+from commonspace.core.errors import BadInput
+from commonspace.core.protocols import Encoder
+from commonspace.encode.columns import Rows
+from commonspace.encode.joint import encode_joint, encode_rows
+from commonspace.encode.ngrams import NGrams
+from commonspace.encode.precomputed import Precomputed
+
+THINGS = [f"{a}{b}" for a in ("ka", "lo", "mi", "nu", "pe") for b in ("tan", "rik", "sol", "wed")]
+QUICK: dict[str, Any] = {"recipe": "plain", "epochs": 3, "batch_size": 16, "dim": 8, "baselines": (), "random_state": 0}
+
+
+def rows(n: int = 60) -> Rows:
+    """Things with a size that the name tells; a thing has one size, so the thing alone tells pairs apart."""
+    rng = np.random.default_rng(0)
+    thing = np.arange(n) % len(THINGS)
+    big = rng.integers(0, 2, len(THINGS))[thing]
+    texts = [f"{THINGS[t]} {'big' if b else 'small'}" for t, b in zip(thing, big, strict=True)]
+    turn = np.linalg.qr(rng.normal(size=(22, 22)))[0]
+    seen = np.hstack([np.eye(len(THINGS))[thing], np.eye(2)[big]]) @ turn
+    return Rows({"image": list(seen), "text": texts}, thing, np.arange(n))
+
+
+def encoders() -> dict[str, list[Encoder]]:
+    return {"image": [Precomputed(dim=22)], "text": [NGrams(dim=16)]}
+
+
+def fitted(train: Rows, valid: Rows | None = None, edits: Any = None, **options: Any) -> RowsFit:
+    given = encoders()
+    edited = edited_rows(edits, train, given, np.random.default_rng(0))
+    return fit_rows(given, train, valid, edited=edited, **{**QUICK, **options})
+
+
+SIZES = {"text": {"kinds": ["word"], "slots": {"size": ["big", "small"]}, "least": 99.0}}
+
+
+def test_it_is_fit_heads_on_what_the_encoders_give() -> None:
+    train, valid = rows().take(np.arange(60) % 20 < 15), rows().take(np.arange(60) % 20 >= 15)
+    given = encoders()
+    given["text"][0].fit(train.items["text"])
+    X, present, blocks, _ = encode_rows(given, train)
+    Xv, present_v, _, _ = encode_rows(given, valid)
+    held = Xv, present_v, valid.labels
+    edits = edited_rows(SIZES, train, given, np.random.default_rng(0))["text"].edits
+    encoded = encode_joint(given["text"], edits.items, modality="text").vectors
+    negatives = {"text": Negatives(encoded, edits.source, edits.owner, draws=4)}
+    for asked, made in ((None, None), (SIZES, negatives)):
+        want = fit_heads(X, present=present, groups=train.labels, valid=held, blocks=blocks, negatives=made, **QUICK)
+        found = fitted(train, valid, asked)
+        assert same_heads(found.result, want)
+        assert found.n_valid == 15
+        np.testing.assert_array_equal(found.X["text"], X["text"])
+
+
+def test_a_detail_that_pairs_never_show_is_learned_from_edits() -> None:
+    train = rows(200)
+    swapped = [t.replace("big", "?").replace("small", "big").replace("?", "small") for t in train.items["text"]]
+
+    def margin(edits: Any) -> float:
+        given = encoders()
+        edited = edited_rows(edits, train, given, np.random.default_rng(0))
+        found = fit_rows(given, train, None, edited=edited, **{**QUICK, "epochs": 15})
+        z = {m: h(found.X[m]) for m, h in found.result.heads.items()}
+        other = found.result.heads["text"](encode_joint(given["text"], swapped, modality="text").vectors)
+        return float(((z["image"] * z["text"]).sum(1) - (z["image"] * other).sum(1)).mean())
+
+    assert margin(SIZES) > margin(None) + 0.02
+
+
+def test_unusable_items_are_named_and_negatives_of_ones_own_exclude_edits() -> None:
+    train = rows()
+    train.items["text"][3] = 7
+    assert fitted(train, on_error="skip", edits=SIZES).skipped["text"] == {3: "a text must be a string, not int"}
+    negatives = {"text": Negatives(np.zeros((1, 16)), np.array([0]))}
+    with pytest.raises(BadInput, match="either edits"):
+        fitted(rows(), edits=SIZES, negatives=negatives)
