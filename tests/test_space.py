@@ -394,6 +394,30 @@ def test_relevance_speaks_of_the_rows_of_the_table_whichever_are_held_out():
     assert len(seen) == np.isin(names, held, invert=True).sum()
 
 
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"objective": "nonsense"}, NotFound, "no Objective named 'nonsense'"),
+        ({"objective": ["infonce", "nonsense"]}, NotFound, "nonsense"),
+        ({"objective": {"name": "infonce", "temprature": 1}}, BadInput, "temprature"),
+        ({"recipe": "nonsense"}, NotFound, "no recipe named 'nonsense'"),
+        ({"recipe": {"objective": "nonsense"}}, NotFound, "nonsense"),
+    ],
+)
+def test_a_wrong_objective_is_refused_before_anything_is_encoded(monkeypatch, options, kind, message):
+    space = new_space()
+    space.fit(table(), valid=0, **{**QUICK, "epochs": 1})
+    before = space.id
+
+    def never(*_, **__):
+        raise AssertionError("encoders were asked")
+
+    monkeypatch.setattr(importlib.import_module("commonspace.align.fit_rows"), "fit_rows", never)
+    with pytest.raises(kind, match=message):
+        space.fit(table(), **{**QUICK, **options})
+    assert space.id == before
+
+
 def test_the_reason_of_a_choice_is_printed_and_kept_in_the_card(tmp_path):
     space = new_space()
     report = space.fit(table(), **{**QUICK, "epochs": 1}, objective="auto")

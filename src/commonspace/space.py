@@ -185,11 +185,13 @@ class Space:
             does not have; without torch.
         """
         from commonspace.align.edited import edited_rows
+        from commonspace.align.fit import check_options
         from commonspace.align.fit_rows import fit_rows
 
         rng = generator(random_state)
         if len(self.encoders) < 2:
             raise BadInput(f"a common space needs at least two modalities, this one has only {self.modalities[0]!r}")
+        check_options(**options)
         check_columns(columns, self.modalities)
         train, valid_rows = self._split(table, columns, group, valid, rng)
         edited = edited_rows(edits, train, self.encoders, rng.spawn(1)[0])  # does not move the draws of training
