@@ -394,6 +394,16 @@ def test_relevance_speaks_of_the_rows_of_the_table_whichever_are_held_out():
     assert len(seen) == np.isin(names, held, invert=True).sum()
 
 
+def test_negatives_of_rows_in_validation_are_left_out_and_counted(tmp_path):
+    from commonspace.align.negatives import Negatives
+
+    rows = table()
+    wrong = Negatives(np.eye(4, dtype=np.float32)[np.arange(120) % 4], np.arange(120))
+    report = new_space().fit(rows, negatives={"text": wrong}, valid=0.3, **{**QUICK, "epochs": 1})
+    assert report.left_out == {"text": report.n_valid}
+    assert f"{report.n_valid} text negatives were left out: their rows are used for validation" in str(report)
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [

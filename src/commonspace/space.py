@@ -172,6 +172,7 @@ class Space:
             Seed of the split and of training.
         **options
             Passed to `commonspace.align.fit.fit_heads`: ``recipe``, ``head``, ``matryoshka``, ``epochs`` ...
+            Positions in ``relevance`` and ``negatives`` are those of the table.
 
         Returns
         -------
@@ -206,7 +207,7 @@ class Space:
         self._fingerprints = {m: [e.fingerprint for e in es] for m, es in self.encoders.items()}
         self._unchecked = set()
         made = {m: e.placed(train.positions) for m, e in edited.items()}
-        report = FitReport(fitted.result, len(train), fitted.n_valid, fitted.skipped, made)
+        report = FitReport(fitted.result, len(train), fitted.n_valid, fitted.skipped, made, fitted.left_out)
         self._card = card_data(report, digest([X, present, train.labels]), random_state)
         return report
 
