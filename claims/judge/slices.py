@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from claims._outcome import compared
 
-from commonspace.judge.slices import slices
+from commonspace.judge.evaluating.slices import slices
 
 CLASSES, THINGS, QUERIES = 10, 100, 4
 

@@ -120,7 +120,7 @@ def test_the_report_has_what_needs_attention_first_and_is_ready_for_json():
 
 
 def test_the_report_becomes_a_page():
-    from commonspace.judge.page import render
+    from commonspace.judge.pages.page import render
 
     pytest.importorskip("jinja2")
     page = render(check_up(planted("gap", 1), ["gap", "hubness"], treat=True, **QUIET).to_report())

@@ -14,7 +14,7 @@ from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.tables import Table
 from commonspace.core.vectors import distinct_rows
 from commonspace.encode.columns import Rows, check_columns, column_of, given, rows_of
-from commonspace.judge.directions import DEPTH, Direction, Side, directions_of
+from commonspace.judge.evaluating.directions import DEPTH, Direction, Side, directions_of
 from commonspace.search.csls import CSLS, with_offsets
 
 if TYPE_CHECKING:

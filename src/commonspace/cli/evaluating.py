@@ -51,8 +51,8 @@ def evaluate(
     from commonspace.collection import Collection
     from commonspace.core.method import check_choice
     from commonspace.core.tables import read_table
-    from commonspace.judge.evaluation import evaluation_report
-    from commonspace.judge.page import jsonable
+    from commonspace.judge.evaluating.evaluation import evaluation_report
+    from commonspace.judge.pages.page import jsonable
     from commonspace.measure import metric as known
     from commonspace.search.csls import HUBS
     from commonspace.space import METRICS, Space
@@ -98,7 +98,7 @@ def evaluate(
 
 
 def _write(report: Any, out: Path) -> None:
-    from commonspace.judge.page import write_html, write_json
+    from commonspace.judge.pages.page import write_html, write_json
 
     if out.suffix == ".html":
         write_html(report, out)

@@ -177,7 +177,7 @@ def _show(done: CheckUp) -> None:
 
 def _write(done: CheckUp, title: str, out: Path) -> None:
     """Write the report where it was asked for."""
-    from commonspace.judge.page import write_html, write_json
+    from commonspace.judge.pages.page import write_html, write_json
 
     report = done.to_report(title)
     if out.suffix == ".html":

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from commonspace.judge.cells import number
-from commonspace.judge.page import policy, style_sheet
+from commonspace.judge.pages.cells import number
+from commonspace.judge.pages.page import policy, style_sheet
 
 # What only this page has: rows of pictures that are ink without paper, so that they can be inverted in the dark.
 OWN = """

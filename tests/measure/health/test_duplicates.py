@@ -7,8 +7,8 @@ from sklearn.datasets import load_digits
 from commonspace.core.errors import BadInput, SpaceMismatch
 from commonspace.core.vectors import unit
 from commonspace.measure.health import duplicates as module
-from commonspace.measure.health import streams
 from commonspace.measure.health.duplicates import duplicates
+from commonspace.measure.statistics import streams
 
 
 def cloud(n: int = 300, dim: int = 16, seed: int = 0) -> np.ndarray:

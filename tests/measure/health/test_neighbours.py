@@ -3,9 +3,9 @@ import pytest
 
 from commonspace.core.errors import SpaceMismatch
 from commonspace.core.vectors import unit
-from commonspace.measure.health import streams
 from commonspace.measure.health.neighbours import nearest
-from commonspace.measure.health.streams import Rows
+from commonspace.measure.statistics import streams
+from commonspace.measure.statistics.streams import Rows
 
 
 @pytest.mark.parametrize("leave_out", [True, False])

@@ -3,8 +3,8 @@ import pytest
 from scipy import stats
 
 from commonspace.core.errors import BadInput
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.jackknife import Parts, jackknifed, leave_one_out, moments, share
+from commonspace.measure.statistics.streams import Rows
 
 
 def test_parts_are_equal_to_one_row_whatever_the_blocks():

@@ -26,7 +26,7 @@ from commonspace.core.errors import BadInput
 from commonspace.core.vectors import check_vectors, unit
 from commonspace.encode.ngrams import NGrams
 from commonspace.judge.benchmarks.benchmark import Benchmark
-from commonspace.judge.lexical import bm25
+from commonspace.judge.evaluating.lexical import bm25
 
 #: Items of some queries -> (q, documents) scores, higher is better.
 Score = Callable[[Sequence[Any]], npt.NDArray[Any]]

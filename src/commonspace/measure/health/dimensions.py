@@ -23,9 +23,9 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_share
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate
 from commonspace.measure.statistics.jackknife import PARTS, jackknifed, leave_one_out, moments
+from commonspace.measure.statistics.streams import Rows
 
 DEAD = 1e-3
 _SEEN = 4096  # rows that the precision is read from

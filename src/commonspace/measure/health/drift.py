@@ -36,9 +36,9 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.core.vectors import check_positive
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate
 from commonspace.measure.statistics.jackknife import PARTS, jackknifed
+from commonspace.measure.statistics.streams import Rows
 
 FOLDS = 5
 _RIDGE = 0.05

@@ -35,8 +35,8 @@ from commonspace.core.errors import BadInput, SpaceMismatch
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
 from commonspace.measure.health.neighbours import nearest
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate, estimate
+from commonspace.measure.statistics.streams import Rows
 
 _EDGES = 1 << 21  # links held before they are merged into groups
 _ASKED = 2000  # rows whose nearest neighbours give the threshold

@@ -27,8 +27,8 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate, draw_counts, estimate
+from commonspace.measure.statistics.streams import Rows
 
 FOLDS = 5
 

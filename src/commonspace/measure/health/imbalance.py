@@ -22,8 +22,8 @@ from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
 from commonspace.measure.health.neighbours import nearest
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate, estimate
+from commonspace.measure.statistics.streams import Rows
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ import numpy as np
 
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate
 from commonspace.measure.statistics.jackknife import Parts, jackknifed
+from commonspace.measure.statistics.streams import Rows
 
 PARTS = 50
 Blocks = Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from commonspace.core.errors import SpaceMismatch
-from commonspace.measure.health.streams import Rows
+from commonspace.measure.statistics.streams import Rows
 
 _QUERIES = 1024  # asked at a time: with a block of 16,000 rows 64 MB of scores
 

@@ -21,10 +21,10 @@ import numpy as np
 
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate, estimate
 from commonspace.measure.statistics.jackknife import share
 from commonspace.measure.statistics.robust import robust_z
+from commonspace.measure.statistics.streams import Rows
 
 TOLERANCE = 1e-3
 BFLOAT16 = 3.3895313892515355e38

@@ -34,10 +34,10 @@ from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
 from commonspace.measure.health.neighbours import nearest
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate, estimate
 from commonspace.measure.statistics.jackknife import share
 from commonspace.measure.statistics.robust import robust_z
+from commonspace.measure.statistics.streams import Rows
 
 _BLOCK = 512
 _BINS = 20

@@ -41,9 +41,9 @@ from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
 from commonspace.core.warning import warn
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate
 from commonspace.measure.statistics.jackknife import PARTS, jackknifed, leave_one_out, moments
+from commonspace.measure.statistics.streams import Rows
 
 _FIGURES = ("effective_rank", "stable_rank", "participation_ratio", "first_share", "condition", "nesum", "decay")
 

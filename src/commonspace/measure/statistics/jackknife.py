@@ -18,8 +18,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from commonspace.core.errors import BadInput
-from commonspace.measure.health.streams import Rows
 from commonspace.measure.statistics.estimates import Estimate
+from commonspace.measure.statistics.streams import Rows
 
 PARTS = 20
 MEMORY = 1 << 28  # bytes of the second moments of all parts

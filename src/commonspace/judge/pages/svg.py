@@ -20,10 +20,10 @@ from xml.etree import ElementTree
 import numpy as np
 
 from commonspace.core.registry import need
-from commonspace.judge.cells import number
+from commonspace.judge.pages.cells import number
+from commonspace.judge.pages.tiles import plain
 from commonspace.judge.pictures import Bars, Curve, Histogram, Picture, Scatter
 from commonspace.judge.report import Sheet
-from commonspace.judge.tiles import plain
 
 MOST = 2000  # points of a picture: more cannot be told apart, and make the page slow
 ALONG = 400  # points of a line

@@ -4,15 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from tests.judge.test_directions import sides
+from tests.judge.evaluating.test_directions import sides
 
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.vectors import unit
 from commonspace.judge import Report
-from commonspace.judge.directions import Direction, Side, directions_of
-from commonspace.judge.evaluation import evaluation_report
-from commonspace.judge.judged import judge_all, weaker
-from commonspace.judge.page import jsonable, render
+from commonspace.judge.evaluating.directions import Direction, Side, directions_of
+from commonspace.judge.evaluating.evaluation import evaluation_report
+from commonspace.judge.evaluating.judged import judge_all, weaker
+from commonspace.judge.pages.page import jsonable, render
 
 SOME = ("hit@1", "hit@10", "median_rank")
 

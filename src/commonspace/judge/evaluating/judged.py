@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from commonspace.core.errors import NotInstalled
-from commonspace.judge.directions import Direction
-from commonspace.judge.lexical import bm25, ngram_match
+from commonspace.judge.evaluating.directions import Direction
+from commonspace.judge.evaluating.lexical import bm25, ngram_match
 from commonspace.measure import Comparison, Estimate, compare, holm, metric
 
 LEVEL = 0.05

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from commonspace.judge.cells import EDGE, WIDTH, alike, cell, grid, number
+from commonspace.judge.pages.cells import EDGE, WIDTH, alike, cell, grid, number
 from commonspace.judge.report import Sheet
 from commonspace.measure import Comparison, Estimate
 

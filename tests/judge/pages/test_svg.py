@@ -8,8 +8,8 @@ import pytest
 from tests.judge.example_report import EVIL, pictures
 
 from commonspace.core.errors import NotInstalled
+from commonspace.judge.pages.svg import MOST, describe, draw, figures
 from commonspace.judge.pictures import Bars, Curve, Histogram, Scatter
-from commonspace.judge.svg import MOST, describe, draw, figures
 
 pytest.importorskip("matplotlib")
 

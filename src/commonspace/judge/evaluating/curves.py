@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from commonspace.judge.directions import Direction
+from commonspace.judge.evaluating.directions import Direction
 from commonspace.judge.pictures import Curve
 from commonspace.measure import Calibration
 from commonspace.measure.statistics.estimates import draw_counts

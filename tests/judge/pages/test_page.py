@@ -12,8 +12,8 @@ import pytest
 from tests.judge.example_report import EVIL, report
 
 from commonspace.judge import Report, Section, Sheet, write_html, write_json
-from commonspace.judge.cells import number
-from commonspace.judge.page import jsonable, render
+from commonspace.judge.pages.cells import number
+from commonspace.judge.pages.page import jsonable, render
 from commonspace.measure import estimate
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from commonspace.core.errors import BadInput
-from commonspace.judge.beside import beside_section, index_section
-from commonspace.judge.curves import calibration_curve, cut_off_curves, rank_curves
-from commonspace.judge.directions import Direction
-from commonspace.judge.judged import CHANCE, Judged, corrected, judge_all, weaker
+from commonspace.judge.evaluating.beside import beside_section, index_section
+from commonspace.judge.evaluating.curves import calibration_curve, cut_off_curves, rank_curves
+from commonspace.judge.evaluating.directions import Direction
+from commonspace.judge.evaluating.judged import CHANCE, Judged, corrected, judge_all, weaker
+from commonspace.judge.evaluating.slices import FEWEST, slices
+from commonspace.judge.evaluating.verdict import headline, verdict
 from commonspace.judge.report import Report, Section, Sheet
-from commonspace.judge.slices import FEWEST, slices
-from commonspace.judge.verdict import headline, verdict
 from commonspace.measure import Calibration, calibration, metric
 
 METRICS = ("hit@1", "hit@5", "hit@10", "recall@1", "recall@10", "mrr", "ndcg@10", "median_rank")

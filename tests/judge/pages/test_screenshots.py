@@ -9,7 +9,7 @@ from tests.judge import chromium
 from tests.judge.example_report import report
 
 from commonspace.judge import Case, Report, Section, Sheet, write_html
-from commonspace.judge.page import style_sheet
+from commonspace.judge.pages.page import style_sheet
 
 pytestmark = [
     pytest.mark.slow,

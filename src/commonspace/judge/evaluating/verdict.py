@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from commonspace.judge.cells import alike, number
-from commonspace.judge.judged import LEVEL, Judged, effect
+from commonspace.judge.evaluating.judged import LEVEL, Judged, effect
+from commonspace.judge.pages.cells import alike, number
 from commonspace.measure import Comparison, Estimate
 
 FEW = 4  # directions that are each given a sentence

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from commonspace.judge.slices import slices
+from commonspace.judge.evaluating.slices import slices
 
 
 def drawn(seed=0, n=600, hard="c0", by=0.0):

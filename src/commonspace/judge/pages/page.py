@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from commonspace.core.errors import NotInstalled
-from commonspace.judge.cells import NOTHING, grid, number
+from commonspace.judge.pages.cells import NOTHING, grid, number
+from commonspace.judge.pages.tiles import plain, tile
 from commonspace.judge.report import Report, Section
-from commonspace.judge.tiles import plain, tile
 
 FEW = 2  # answers of a query that leave room for another query beside it
 
@@ -121,7 +121,7 @@ def _picture(picture: Any, id: str) -> dict[str, Any]:
     """Return a picture as drawn, or its figures as a table where nothing can draw."""
     from markupsafe import Markup
 
-    from commonspace.judge.svg import draw, figures
+    from commonspace.judge.pages.svg import draw, figures
 
     said = {"title": plain(picture.title), "note": plain(picture.note), "svg": None, "sheet": None}
     try:
@@ -152,7 +152,7 @@ def _template() -> Any:
 @lru_cache(maxsize=8)
 def _own(name: str) -> str:
     """Return a file that lies beside this module."""
-    return files("commonspace.judge").joinpath(name).read_text(encoding="utf-8")
+    return files("commonspace.judge.pages").joinpath(name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

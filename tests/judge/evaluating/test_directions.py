@@ -5,7 +5,7 @@ import pytest
 
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
-from commonspace.judge.directions import Direction, Side, directions_of
+from commonspace.judge.evaluating.directions import Direction, Side, directions_of
 from commonspace.measure import evaluate_retrieval
 
 

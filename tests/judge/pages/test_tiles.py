@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from commonspace.judge.pages.tiles import SIDE, WORDS, plain, tile, words
 from commonspace.judge.report import Case
-from commonspace.judge.tiles import SIDE, WORDS, plain, tile, words
 
 
 def opened(address):

@@ -3,8 +3,8 @@ import pytest
 
 from commonspace.core.errors import BadInput, SpaceMismatch
 from commonspace.core.vectors import unit
-from commonspace.measure.health import streams
-from commonspace.measure.health.streams import Rows
+from commonspace.measure.statistics import streams
+from commonspace.measure.statistics.streams import Rows
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from commonspace.judge.lexical import bm25, ngram_match
+from commonspace.judge.evaluating.lexical import bm25, ngram_match
 
 GALLERY = ["a red car", "a blue boat", "Cars and boats", "", "red red wine"]
 

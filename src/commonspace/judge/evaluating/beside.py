@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from commonspace.core.errors import BadInput
-from commonspace.judge.curves import rank_curves
-from commonspace.judge.directions import Direction
-from commonspace.judge.judged import Judged, averaged, corrected, effect
+from commonspace.judge.evaluating.curves import rank_curves
+from commonspace.judge.evaluating.directions import Direction
+from commonspace.judge.evaluating.judged import Judged, averaged, corrected, effect
+from commonspace.judge.evaluating.verdict import system_words
 from commonspace.judge.report import Case, Section, Sheet
-from commonspace.judge.verdict import system_words
 from commonspace.measure import Comparison, Estimate, compare
 
 SHOWN = 3  # queries that one finds and the other does not

@@ -1,0 +1,1 @@
+"""Evaluation reports: directions of a search, baselines, curves, classes, a verdict in words."""

@@ -1,0 +1,1 @@
+"""Reports as pages: one HTML file without a network, or JSON."""
