@@ -46,6 +46,30 @@ class Negatives:
     draws: int = 1
 
 
+def of_items(given: Negatives, positions: np.ndarray, n: int) -> Negatives:
+    """Return the negatives of some items, in positions among them; an owner that is not among them is none.
+
+    Parameters
+    ----------
+    given : Negatives
+        Of n items.
+    positions : (m,) int64
+        The items that are left.
+    n : int
+        Number of items.
+    """
+    if not isinstance(given, Negatives):
+        raise BadInput(f"negatives must be Negatives(X, source), not {type(given).__name__}")
+    place = np.full(n, -1)
+    place[positions] = np.arange(len(positions))
+    made = len(given.X)
+    source = _positions(given.source, made, 0, n, "source of negatives")
+    owner = np.full(made, -1) if given.owner is None else _positions(given.owner, made, -1, n, "owner of negatives")
+    kept = place[source] >= 0
+    owned = np.where(owner >= 0, place[owner], -1)
+    return Negatives(np.asarray(given.X)[kept], place[source][kept], owned[kept], given.draws)
+
+
 class Batch(NamedTuple):
     """One batch on the device, as training hands it on.
 
