@@ -367,3 +367,15 @@ def test_measuring_is_no_part_of_the_seconds_of_training(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("commonspace.align.fit.compare_baselines", slowly)
     assert fit_heads(two_views(100), **{**SMALL, "epochs": 1}).seconds == 0
+
+
+@pytest.mark.parametrize("given", [lambda i: np.full((len(i), len(i)), np.inf), lambda i: csr_array(np.eye(len(i)))])
+def test_relevance_that_is_no_table_of_finite_numbers_is_refused(given: Any) -> None:
+    with pytest.raises(BadInput, match=r"array of finite numbers >= 0 .* toarray"):
+        fit_heads(two_views(100), relevance=given, **SMALL)
+
+
+def test_what_a_relevance_function_keeps_is_not_written_to() -> None:
+    kept = np.zeros((100, 100), np.float32)
+    fit_heads(two_views(100), relevance=lambda i: kept[: len(i), : len(i)], **{**SMALL, "epochs": 1})
+    assert not kept.any()
