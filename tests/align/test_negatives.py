@@ -11,7 +11,7 @@ from tests.align.test_fit import SMALL, same_heads
 
 from commonspace.align.data import PairData
 from commonspace.align.fit import fit_heads
-from commonspace.align.negatives import Batch, Companions, Negatives, of_items
+from commonspace.align.negatives import Batch, Companions, Negatives
 from commonspace.align.objectives.base import ObjectiveModule
 from commonspace.align.objectives.infonce import InfoNCE
 from commonspace.core.errors import BadInput
@@ -252,12 +252,3 @@ def test_a_planted_difference_that_pairs_never_show_is_learned_from_negatives() 
 def test_wrong_negatives_are_named(negatives: Any, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         joined(negatives, np.arange(3), np.array([0, 0, *range(2, 12)]))
-
-
-def test_negatives_of_some_items_stand_at_their_places_among_them() -> None:
-    given = Negatives(np.arange(8.0).reshape(4, 2), [0, 1, 3, 3], [-1, 3, 0, 1], draws=2)
-    left = of_items(given, np.array([3, 1]), 4)
-    assert left.X.tolist() == [[2, 3], [4, 5], [6, 7]]
-    assert left.source.tolist() == [1, 0, 0]
-    assert left.owner.tolist() == [0, -1, 1]
-    assert left.draws == 2

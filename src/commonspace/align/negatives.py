@@ -46,28 +46,38 @@ class Negatives:
     draws: int = 1
 
 
-def of_items(given: Negatives, positions: np.ndarray, n: int) -> Negatives:
-    """Return the negatives of some items, in positions among them; an owner that is not among them is none.
+def of_rows(
+    given: Mapping[str, Negatives], positions: np.ndarray, n: int
+) -> tuple[dict[str, Negatives], dict[str, int]]:
+    """Return negatives of the rows of a table as those of some of the rows.
 
     Parameters
     ----------
-    given : Negatives
-        Of n items.
+    given : mapping of str to Negatives
+        Modality -> negatives in positions of the table.
     positions : (m,) int64
-        The items that are left.
+        Where each of the rows that are left stood in it.
     n : int
-        Number of items.
+        Rows of the table.
+
+    Returns
+    -------
+    dict of str to Negatives
+        In positions of the rows that are left, without negatives of others. What was right for a row that is gone is
+        right for nobody.
+    dict of str to int
+        Modality -> how many negatives are left out.
     """
-    if not isinstance(given, Negatives):
-        raise BadInput(f"negatives must be Negatives(X, source), not {type(given).__name__}")
     place = np.full(n, -1)
     place[positions] = np.arange(len(positions))
-    made = len(given.X)
-    source = _positions(given.source, made, 0, n, "source of negatives")
-    owner = np.full(made, -1) if given.owner is None else _positions(given.owner, made, -1, n, "owner of negatives")
-    kept = place[source] >= 0
-    owned = np.where(owner >= 0, place[owner], -1)
-    return Negatives(np.asarray(given.X)[kept], place[source][kept], owned[kept], given.draws)
+    left, out = {}, {}
+    for m, own in given.items():
+        X, source, owner = _checked(m, own, n)
+        kept = place[source] >= 0
+        owner = np.where(owner >= 0, place[owner], -1)
+        left[m] = Negatives(X[kept], place[source[kept]], owner[kept], own.draws)
+        out[m] = int((~kept).sum())
+    return left, out
 
 
 class Batch(NamedTuple):
@@ -178,18 +188,14 @@ class _Table:
 
 def _table(m: str, given: Negatives, groups: np.ndarray, training: PairData) -> _Table:
     """Return the checked negatives of a modality whose source is in training."""
-    name, n = f"negatives[{m!r}]", len(groups)
-    if not isinstance(given, Negatives):
-        raise BadInput(f"{name} must be Negatives(X, source), not {type(given).__name__}")
-    draws = check_positive(f"draws of {name}", given.draws)
-    X = check_vectors(given.X, name=name, dim=training.X[m].shape[2])
-    source = _positions(given.source, len(X), 0, n, f"source of {name}")
-    no_owner = np.full(len(X), -1)
-    owner = no_owner if given.owner is None else _positions(given.owner, len(X), -1, n, f"owner of {name}")
+    n = len(groups)
+    X, source, owner = _checked(m, given, n, dim=training.X[m].shape[2])
+    draws = check_positive(f"draws of negatives[{m!r}]", given.draws)
     own = (owner >= 0) & (groups[owner] == groups[source])
     if own.any():
         raise BadInput(
-            f"negative {int(own.argmax())} of {name} belongs to the group of its source: it is a positive, leave it out"
+            f"negative {int(own.argmax())} of negatives[{m!r}] belongs to the group of its source: it is a positive, "
+            "leave it out"
         )
     place = np.full(n, -1)
     place[training.rows] = np.arange(len(training))
@@ -197,6 +203,18 @@ def _table(m: str, given: Negatives, groups: np.ndarray, training: PairData) -> 
     kept = kept[np.argsort(place[source[kept]], kind="stable")]
     count = np.bincount(place[source[kept]], minlength=len(training))
     return _Table(X[kept], owner[kept], np.concatenate([[0], np.cumsum(count)]), draws)
+
+
+def _checked(m: str, given: Any, n: int, dim: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return vectors, sources and owners of the negatives of a modality, in positions below n."""
+    name = f"negatives[{m!r}]"
+    if not isinstance(given, Negatives):
+        raise BadInput(f"{name} must be Negatives(X, source), not {type(given).__name__}")
+    X = check_vectors(given.X, name=name, dim=dim)
+    source = _positions(given.source, len(X), 0, n, f"source of {name}")
+    no_owner = np.full(len(X), -1)
+    owner = no_owner if given.owner is None else _positions(given.owner, len(X), -1, n, f"owner of {name}")
+    return X, source, owner
 
 
 def _positions(value: Any, m: int, least: int, n: int, name: str) -> np.ndarray:

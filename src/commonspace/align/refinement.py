@@ -24,7 +24,7 @@ from commonspace.align.data import PairData
 from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.forward import NumpyHead
 from commonspace.align.heads.reopened import Reopened
-from commonspace.align.negatives import of_items
+from commonspace.align.negatives import of_rows as negatives_of_rows
 from commonspace.align.relevance import of_rows
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of
@@ -161,7 +161,7 @@ def refine(
         temperature = TEMPERATURE if known is None else known
     options["relevance"] = of_rows(options.get("relevance"), training.rows)
     if options.get("negatives"):
-        options["negatives"] = {m: of_items(made, training.rows, len(data)) for m, made in options["negatives"].items()}
+        options["negatives"], _ = negatives_of_rows(options["negatives"], training.rows, len(data))
     judged = training if held is None else held
     before = standing(given, judged, random_state=seed)
     passed = fit_heads(
