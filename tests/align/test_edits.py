@@ -179,6 +179,11 @@ def test_wrong_arguments_are_named() -> None:
         edit_texts(TEXTS, slots={"colour": "red"})
 
 
+def test_words_with_vowel_signs_are_exchanged_whole() -> None:
+    texts = ["लाल गाड़ी", "नीली गाड़ी", "लाल घर", "नीली घर"]
+    assert set(edit_texts(texts).items) == set(texts)
+
+
 def test_a_missing_number_is_no_value_to_exchange() -> None:
     records = [{"price": 3.0, "kind": "x"}, {"price": float("nan"), "kind": "x"}, {"price": 4.0, "kind": "x"}]
     edits = edit_records(records, fields=["price"])

@@ -26,17 +26,18 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from commonspace.align.words import word_pattern
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
 
 KINDS = ("word", "order", "number", "negation")
-_TOKEN = re.compile(r"\w+(?:[-'’.]\w+)*|[^\w\s]+")
 # Words after which an English sentence takes "not".
 _BE = ["is", "are", "was", "were", "be", "been", "am"]
 _OTHERS = ["do", "does", "did", "can", "could", "will", "would", "shall", "should", "may", "might", "must"]
@@ -132,7 +133,7 @@ def edit_texts(
             raise BadInput(f"text {i} is a {type(text).__name__}: give an empty text where there is none")
     if not least > 0:
         raise BadInput(f"least must be positive, not {least!r}")
-    spans = [[(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)] for text in texts]
+    spans = [[(m.group(), m.start(), m.end()) for m in _token().finditer(text)] for text in texts]
     alike = slots_of([[word for word, _, _ in own] for own in spans], least=least)
     for name, words in (slots or {}).items():
         if isinstance(words, str) or not all(isinstance(w, str) for w in words):
@@ -315,9 +316,16 @@ def _collected(
     )
 
 
+@lru_cache(maxsize=1)
+def _token() -> re.Pattern[str]:
+    """Return the pattern of a word, which may be hyphenated, or of what stands between words."""
+    word = word_pattern()
+    return re.compile(rf"{word}(?:[-'’.]{word})*|[^\w\s]+")
+
+
 def _said(text: str) -> str:
     """Return what two texts must share to say the same: their words in their order, whatever case or punctuation."""
-    return " ".join(w.casefold() for w in _TOKEN.findall(text) if w[0].isalnum() or not w.isascii())
+    return " ".join(w.casefold() for w in _token().findall(text) if w[0].isalnum() or not w.isascii())
 
 
 def _filled(value: Any) -> bool:

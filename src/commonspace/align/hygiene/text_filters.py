@@ -21,7 +21,6 @@ of whoever has the pictures.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from commonspace.align.hygiene.audit import Audit, Columns, shown
+from commonspace.align.words import words_of
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.vectors import check_positive
@@ -119,7 +119,8 @@ def filter_texts(
     most_texts : int
         The most different texts that an item may have.
     fewest_words, most_words : int
-        How long a text may be. Set the first to 1 for names and labels.
+        How long a text may be. Set the first to 1 for names and labels, and for languages that are written without
+        blanks, of which a sentence counts as one word.
     least_seen : int
         In how many of the different texts every word must occur; 1 asks nothing.
 
@@ -150,7 +151,7 @@ def filter_texts(
     keys = [" ".join(text.lower().split()) for text in given]
     pairs = set(zip(owners, keys, strict=True))
     items_of, texts_of = Counter(key for _, key in pairs), Counter(owner for owner, _ in pairs)
-    words = {key: re.findall(r"\w+", key) for key in items_of}
+    words = {key: words_of(key) for key in items_of}
     seen = Counter(word for own in words.values() for word in set(own))
 
     def verdict(owner: Hashable, key: str) -> tuple[str, str]:
