@@ -33,6 +33,7 @@ from commonspace.encode.joint import (
     cache_of,
     encode_joint,
 )
+from commonspace.judge.spaces import Examined
 from commonspace.model_card import FitReport, card_data, model_card
 from commonspace.search.csls import sample_bank
 from commonspace.search.evaluation import evaluate_modalities
@@ -47,7 +48,7 @@ METRICS = ("hit@1", "hit@5", "hit@10", "recall@1", "recall@10", "mrr", "ndcg@10"
 EncoderSpec = str | Mapping[str, Any] | Encoder
 
 
-class Space:
+class Space(Examined):
     """One common embedding space for several modalities.
 
     Parameters
@@ -132,8 +133,6 @@ class Space:
     @metrics.setter
     def metrics(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._card = {**self._card, "metrics": [dict(r) for r in rows]}
-
-    # ------------------------------------------------------------------ fit
 
     def fit(
         self,

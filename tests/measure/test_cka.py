@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from commonspace.core.errors import BadInput
-from commonspace.measure import linear_cka
+from commonspace.measure import estimate_cka, linear_cka
 
 
 def kernels(x, y):
@@ -64,3 +65,73 @@ def test_unrelated_spaces_fool_the_biased_form_and_not_the_debiased_one():
 def test_bad_input_is_named(x, y, says):
     with pytest.raises(BadInput, match=says):
         linear_cka(x, y)
+
+
+def linked(n: int, seed: int = 0, dims: tuple[int, int] = (5, 7)):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(2, 1, (n, dims[0])).astype(np.float32)
+    y = np.hstack([3 * x[:, :2], rng.normal(size=(n, dims[1] - 2))]).astype(np.float32)
+    return x, y
+
+
+@pytest.mark.parametrize(
+    ("n", "dims", "groups"),
+    [
+        (40, (5, 7), None),
+        (12, (30, 4), None),
+        (40, (5, 7), np.repeat(np.arange(20), 2)),
+        (30, (6, 6), np.arange(30) % 9),
+    ],
+)
+def test_the_interval_is_that_of_leaving_out_rows_one_group_at_a_time(n, dims, groups):
+    x, y = linked(n, dims=dims)
+    labels = np.arange(n) if groups is None else groups
+    found = estimate_cka(x, y, groups=groups, batch_size=7)
+    without = [linear_cka(x[labels != g], y[labels != g], debiased=True) for g in np.unique(labels)]
+    units = len(without)
+    error = np.sqrt((units - 1) ** 2 / units) * np.std(without, ddof=1)
+    assert found.value == pytest.approx(linear_cka(x, y, debiased=True), abs=1e-6)
+    reach = np.arctanh(found.high) - np.arctanh(found.value)
+    assert reach == pytest.approx(stats.t.ppf(0.975, units - 1) * error / (1 - found.value**2), rel=1e-4)
+    assert np.arctanh(found.value) - np.arctanh(found.low) == pytest.approx(reach)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    truth = linear_cka(*linked(200_000, seed=999), debiased=True)
+    found = [estimate_cka(*linked(40, seed=s)) for s in range(200)]
+    inside = sum(e.low <= truth <= e.high for e in found)
+    assert 182 <= inside <= 199  # 190 expected
+
+
+def test_rows_may_come_from_a_file(tmp_path):
+    x, y = linked(50)
+    np.save(tmp_path / "x.npy", x)
+    rows = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert estimate_cka(rows, y, batch_size=8).value == pytest.approx(estimate_cka(x, y).value)
+
+
+def test_a_far_off_mean_costs_no_digits():
+    x, y = linked(60)
+    assert estimate_cka(x + 300, y).low == pytest.approx(estimate_cka(x, y).low, abs=1e-3)
+
+
+def test_a_space_and_its_rotation_are_alike_beyond_doubt():
+    x, _ = linked(30)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))[0]
+    found = estimate_cka(x, x @ turn)
+    assert (found.low, found.high) == (pytest.approx(1, abs=1e-5), pytest.approx(1, abs=1e-5))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "groups", "says"),
+    [
+        (np.eye(6), np.eye(7), None, "6 and 7 rows"),
+        (np.eye(4), np.eye(4), None, "at least 5"),
+        (np.eye(8), np.eye(8), np.arange(8) % 3, "3 things"),
+        (np.ones((8, 2)), np.eye(8), None, "all the same"),
+        (np.eye(8) * np.nan, np.eye(8), None, "NaN"),
+    ],
+)
+def test_what_has_no_interval_is_named(x, y, groups, says):
+    with pytest.raises(BadInput, match=says):
+        estimate_cka(x, y, groups=groups)

@@ -11,7 +11,6 @@ from commonspace.cli.shared import (
     STOPPED,
     Columns,
     Group,
-    HubsOption,
     Json,
     OnError,
     SpacePath,
@@ -135,43 +134,6 @@ def encode(
         write_table(rows.take(encoded.kept).with_columns(vector=encoded.vectors), out)
     say_skipped(encoded.skipped, modality)
     typer.echo(f"Wrote {len(encoded.vectors):,} vectors of {loaded.dim} dimensions to {out}")
-
-
-@app.command("eval")
-def evaluate(
-    space: SpacePath,
-    table: TablePath,
-    column: Columns = None,
-    group: Group = None,
-    metric: Annotated[
-        list[str] | None, typer.Option("--metric", "-m", help="E.g. [cyan]hit@1[/], [cyan]ndcg@10[/]. Repeat for more.")
-    ] = None,
-    hubs: HubsOption = None,
-    on_error: OnError = "raise",
-    as_json: Json = False,
-) -> None:
-    """Measure retrieval between the modalities of a table that was not trained on."""
-    from commonspace.space import METRICS, Space
-
-    results = Space.load(space).evaluate(
-        table,
-        columns=assignments(column, "--column"),
-        group=group,
-        metrics=metric or METRICS,
-        hubs=hubs,
-        on_error=on_error,
-    )
-    rows = [{"task": task, **estimate.to_dict()} for task, found in results.items() for estimate in found.values()]
-    if as_json:
-        print_json({"metrics": rows})
-        return
-    sheet(
-        ["task", "metric", "value", "95 % interval", "n"],
-        [
-            [r["task"], r["metric"], f"{r['value']:.3f}", f"{r['low']:.3f} to {r['high']:.3f}", f"{r['n']:,}"]
-            for r in rows
-        ],
-    )
 
 
 @app.command()

@@ -11,6 +11,7 @@ the `Space` (what an item's vector is). docs/collection.md says what is guarante
 from __future__ import annotations
 
 from commonspace.collection.building import Built
+from commonspace.collection.examined import Examined
 from commonspace.collection.keeping import Keeping
 from commonspace.collection.mending import Mending
 from commonspace.collection.portable import Portable
@@ -25,5 +26,5 @@ from commonspace.store.ingest import Added
 __all__ = ["Added", "Built", "Collection", "Copied", "Hit", "Hits"]
 
 
-class Collection(Writing, Searching, Tuning, Spacing, Keeping, Portable, Mending):
+class Collection(Examined, Writing, Searching, Tuning, Spacing, Keeping, Portable, Mending):
     """A folder of items; made by `create`, opened by `open`."""

@@ -42,6 +42,7 @@ ROOMS = {
     "Sampler": "align",
     "Scorer": "search",
     "Finding": "judge",
+    "Remedy": "judge",
 }
 EXTRAS = {
     "torch": "train",

@@ -14,33 +14,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #16181d; --paper: #ffffff; --soft: #f3f4f7; --line: #d9dce3; --dim: #5d6472;
-  --mark: #2456c7; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8eaef; --paper: #14161b; --soft: #1e2129; --line: #343945;
-  --dim: #9aa3b2; --mark: #8fb2ff; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 68rem; padding: 2.5rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.55 system-ui, sans-serif; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; }
-h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem; }
-p { max-width: 46rem; margin: .4rem 0; }
-.dim, td.dim, figcaption { color: var(--dim); }
-table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .3rem 1.4rem .3rem 0; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; font-size: .86rem; }
-td.big { font-weight: 650; }
+from commonspace.judge.cells import number
+from commonspace.judge.page import policy, style_sheet
+
+# What only this page has: rows of pictures that are ink without paper, so that they can be inverted in the dark.
+OWN = """
 .query { border-top: 1px solid var(--line); padding: .9rem 0 .4rem; }
 .query h3 { font-size: 1rem; font-weight: 600; margin: 0 0 .5rem; display: flex; align-items: center; gap: .5rem; }
 .query h3 .kind { font-weight: 400; font-size: .84rem; color: var(--dim); }
 .hits { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); gap: .6rem; }
-figure { margin: 0; padding: .6rem .3rem .4rem; background: var(--soft); border-radius: .5rem; text-align: center; }
+figure { padding: .6rem .3rem .4rem; background: var(--soft); border-radius: .5rem; text-align: center; }
 figcaption { font-size: .74rem; line-height: 1.25; overflow-wrap: anywhere; margin-top: .3rem; }
 img { width: 48px; height: 48px; vertical-align: middle; }
-@media (prefers-color-scheme: dark) { img { filter: invert(1); } }
-@media print { body { max-width: none; padding: 0; } .query { break-inside: avoid; } }
-code, pre { font: 14px/1.5 ui-monospace, monospace; }
-pre { background: var(--soft); padding: .8rem 1rem; border-radius: .5rem; overflow-x: auto; }
+@media screen and (prefers-color-scheme: dark) { img { filter: invert(1); } }
+@media print { .query { break-inside: avoid; } }
 """
 
 
@@ -95,10 +82,12 @@ def write_html(
     intro : one paragraph
     seconds : total
     """
+    style = style_sheet() + OWN
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(style)}">',
         "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>Icons in one space</title><style>{STYLE}</style></head><body>",
+        f"<title>Icons in one space</title><style>{style}</style></head><body>",
         "<h1>Icons and their names in one space</h1>",
         f"<p>{html.escape(intro)}</p>",
         "<h2>Twelve searches</h2>",
@@ -143,9 +132,9 @@ def _example(example: Example) -> str:
 
 def _metrics(rows: Sequence[dict[str, Any]]) -> str:
     body = "".join(
-        f"<tr><td>{html.escape(r['task'])}</td><td>{html.escape(r['metric'])}</td><td class='big'>{_number(r['value'])}"
-        f"</td><td class='dim'>{_number(r['low'])} to {_number(r['high'])}</td><td>{r['n']:,}</td>"
-        f"<td>{'' if r['baseline'] is None else _number(r['baseline'])}</td></tr>"
+        f"<tr><td>{html.escape(r['task'])}</td><td>{html.escape(r['metric'])}</td><td class='big'>{number(r['value'])}"
+        f"</td><td class='dim'>{number(r['low'])} to {number(r['high'])}</td><td>{r['n']:,}</td>"
+        f"<td>{'' if r['baseline'] is None else number(r['baseline'])}</td></tr>"
         for r in rows
     )
     head = "<th>task</th><th>metric</th><th>value</th><th>95 % interval</th><th>queries</th><th>best closed form</th>"
@@ -165,10 +154,6 @@ def _steps(steps: Sequence[tuple[str, float, str]], seconds: float) -> str:
         for name, took, sentence in steps
     )
     return f"<table>{body}<tr><td class='big'>all</td><td class='big'>{seconds:.0f} s</td><td></td></tr></table>"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def _picture(ink: np.ndarray, name: str) -> str:

@@ -44,6 +44,8 @@ class Found:
         Name of the remedy that may help.
     advice : str
         What a person can do, in a sentence.
+    limit : float, optional
+        The score below which the flag is raised, where the score alone decides.
     """
 
     finding: str
@@ -56,6 +58,7 @@ class Found:
     cases: tuple[Case, ...] = ()
     remedy: str | None = None
     advice: str = ""
+    limit: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
@@ -71,6 +74,7 @@ class Found:
             "cases": [c.to_dict() for c in self.cases],
             "remedy": self.remedy,
             "advice": self.advice,
+            "limit": self.limit,
         }
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """What a picture shows, as plain data: the page draws it, the JSON document carries it.
 
-Four kinds are enough for check-ups. Each says what its axes are, in the units of the reader.
+Four kinds are enough for check-ups. Each says what its axes are, in the units of the reader, and may say in a sentence
+(`note`) what to see in it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ class _Picture:
     title: str
     x_label: str
     y_label: str
+    note: str = field(default="", kw_only=True)  # what to see in it, in a sentence
 
     def to_dict(self) -> dict[str, Any]:
         """Return the data of the picture, ready for JSON, with its kind."""
@@ -31,11 +33,14 @@ class Curve(_Picture):
         Name of a line -> its points, and its band.
     log_x, log_y : bool
         Logarithmic axes.
+    references : mapping of str to (x, y)
+        Name -> a thin line to compare with, such as chance.
     """
 
     lines: Mapping[str, tuple[Sequence[float], ...]] = field(default_factory=dict)
     log_x: bool = False
     log_y: bool = False
+    references: Mapping[str, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -55,16 +55,19 @@ class Sheet:
         Cells: text, numbers, `Estimate` or `Comparison` (shown with their interval).
     note : str
         What a reader must know to read it.
+    title : str
+        What it is called, where a section has several.
     """
 
     head: Sequence[str]
     rows: Sequence[Sequence[Any]]
     note: str = ""
+    title: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return head and rows, ready for JSON."""
         rows = [[c.to_dict() if hasattr(c, "to_dict") else c for c in row] for row in self.rows]
-        return {"head": list(self.head), "rows": rows, "note": self.note}
+        return {"head": list(self.head), "rows": rows, "note": self.note, "title": self.title}
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ import numpy as np
 
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
-from commonspace.core.vectors import check_positive, check_vectors, unit
+from commonspace.core.vectors import check_positive
 from commonspace.measure.estimates import Estimate, draw_counts, estimate
+from commonspace.measure.streams import Rows
 
 FOLDS = 5
 
@@ -71,8 +72,9 @@ def contrastive_gap(
 
     Parameters
     ----------
-    X, Y : (n, dim) arrays
+    X, Y : (n, dim) arrays, memory maps, or iterables of (rows, dim) blocks
         Row i of both belongs to the same item; brought to unit length. Best of items that were not trained on.
+        Only the rows used are read of an array or a memory map.
     groups : (n,) array, optional
         Rows of one label show the same thing: they never count as two, and are drawn together.
     most : int
@@ -89,16 +91,18 @@ def contrastive_gap(
     BadInput
         Shapes that disagree, rows of length zero, or fewer than 10 things.
     """
-    x, y = (check_vectors(a, name=name, allow_zero=False) for a, name in ((X, "X"), (Y, "Y")))
-    if x.shape != y.shape:
-        raise BadInput(f"X and Y must hold the same items in one space, not shapes {x.shape} and {y.shape}")
-    labels = np.arange(len(x)) if groups is None else np.asarray(groups)
-    if labels.shape != (len(x),):
-        raise BadInput(f"groups must hold one label for each of the {len(x)} rows, not shape {labels.shape}")
+    rows = Rows(X), Rows(Y, "Y")
+    shapes = [(r.length(), r.dim) for r in rows]
+    if shapes[0] != shapes[1]:
+        raise BadInput(f"X and Y must hold the same items in one space, not shapes {shapes[0]} and {shapes[1]}")
+    n = rows[0].n
+    labels = np.arange(n) if groups is None else np.asarray(groups)
+    if labels.shape != (n,):
+        raise BadInput(f"groups must hold one label for each of the {n} rows, not shape {labels.shape}")
     rng = generator(random_state)
-    kept = np.sort(rng.permutation(len(x))[: check_positive("most", most)])
+    kept = np.sort(rng.permutation(n)[: check_positive("most", most)])
+    x, y = (_directions(r, kept) for r in rows)
     member = np.unique(labels[kept], return_inverse=True)[1]
-    x, y = unit(x[kept]), unit(y[kept])
     sizes = np.bincount(member).astype(np.float64)
     if len(sizes) < 2 * FOLDS:
         raise BadInput(f"a gap needs at least {2 * FOLDS} different things, got {len(sizes)}")
@@ -124,6 +128,17 @@ def contrastive_gap(
         uniformity_y=between("uniformity_y", _kernel(y, y, member), np.log),
         cross_uniformity=between("cross_uniformity", _kernel(x, y, member), np.log),
     )
+
+
+def _directions(rows: Rows, kept: np.ndarray) -> np.ndarray:
+    """Return the unit rows at these positions, all of which must have a direction."""
+    units, good = rows.take(kept)
+    if not good.all():
+        raise BadInput(
+            f"{rows.name} holds {int((~good).sum())} rows that are zero, NaN or Inf among the {len(kept)} looked at, "
+            f"first row {int(kept[~good][0])}: such rows have no direction; remove them from both"
+        )
+    return units
 
 
 def _means(table: np.ndarray, sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ d^2 make it hard to overfit: the map of choice where two spaces are the same up 
 d_x < d_y, X is placed isometrically in the space of Y; if d_x > d_y, it is what remains in d_y coordinates of a
 rotation to Y padded with zeros.
 
-Directions that no pair touches have no best image. There R is the orthogonal map nearest to the identity, which a
-minute multiple of the identity added to X'Y brings about.
+Directions that no pair touches have no best image. There R is the orthogonal map nearest to the identity (see
+`core.rotation`, which finds R).
 
 Source: Schönemann, "A generalized solution of the orthogonal procrustes problem", 1966.
 """
@@ -24,10 +24,9 @@ from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.protocols import Map
 from commonspace.core.registry import register
+from commonspace.core.rotation import rotation_between
 from commonspace.core.vectors import check_vectors
 from commonspace.reshape.linear import check_pairs
-
-_NUDGE = 1e-9  # of the largest singular value: above rounding, below anything that rows in float32 can say
 
 
 @register(
@@ -72,11 +71,9 @@ class Procrustes(Map):
         mean_y = y.mean(axis=0) if self.center else np.zeros(y.shape[1])
         x, y = x - mean_x, y - mean_y
         cross = x.T @ y
-        size = np.linalg.norm(cross)
-        if size == 0:
+        if not cross.any():
             raise BadInput("Procrustes needs rows that differ from zero (with center=True: from each other)")
-        U, _, Vt = np.linalg.svd(cross + _NUDGE * size * np.eye(*cross.shape), full_matrices=False)
-        rotation = U @ Vt
+        rotation = rotation_between(cross)
         self.rotation_ = rotation.astype(np.float32)
         self.scale_ = float((rotation * cross).sum() / np.square(x).sum()) if self.scale else 1.0
         self.mean_x_, self.mean_y_ = mean_x.astype(np.float32), mean_y.astype(np.float32)

@@ -15,8 +15,7 @@ learning methods", 2009.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +23,10 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from commonspace.core.errors import BadInput
-from commonspace.core.registry import need
 from commonspace.core.vectors import check_vectors, unit
 from commonspace.encode.ngrams import NGrams
 from commonspace.judge.benchmarks.benchmark import Benchmark
+from commonspace.judge.lexical import bm25
 
 #: Items of some queries -> (q, documents) scores, higher is better.
 Score = Callable[[Sequence[Any]], npt.NDArray[Any]]
@@ -95,25 +94,12 @@ def _popularity(benchmark: Benchmark) -> Score:
 
 
 def _bm25(benchmark: Benchmark) -> Score:
-    bm25s = need("bm25s")
-    words = _words(benchmark.documents, "documents")
-    index = bm25s.BM25(k1=1.5, b=0.75)
-    vocabulary = {w for text in words for w in text}
-    if not vocabulary:
-        return _random(benchmark)
-    index.index(words, show_progress=False)
-
-    def score(queries: Sequence[Any]) -> npt.NDArray[Any]:
-        asked = [[w for w in _split(q, "queries") if w in vocabulary] for q in queries]
-        none = np.zeros(len(words), np.float32)
-        return np.stack([index.get_scores(q) if q else none for q in asked])
-
-    return score
+    score = bm25([_text(d, "documents") for d in benchmark.documents.values()])
+    return lambda queries: score([_text(q, "queries") for q in queries])
 
 
 def _ngrams(benchmark: Benchmark) -> Score:
-    documents = list(benchmark.documents.values())
-    _words(benchmark.documents, "documents")
+    documents = [_text(d, "documents") for d in benchmark.documents.values()]
     encoder = NGrams(random_state=0).fit(documents)
     return _cosine(encoder.encode, encoder.encode, documents)
 
@@ -130,11 +116,7 @@ def _fusion(parts: Sequence[Score]) -> Score:
     return score
 
 
-def _words(items: Mapping[str, Any], what: str) -> list[list[str]]:
-    return [_split(item, what) for item in items.values()]
-
-
-def _split(item: Any, what: str) -> list[str]:
+def _text(item: Any, what: str) -> str:
     if not isinstance(item, str):
         raise BadInput(f"this baseline reads texts, but the {what} hold a {type(item).__name__}: leave it out")
-    return re.findall(r"\w+", item.lower())
+    return item
