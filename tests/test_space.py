@@ -394,6 +394,40 @@ def test_relevance_speaks_of_the_rows_of_the_table_whichever_are_held_out():
     assert len(seen) == np.isin(names, held, invert=True).sum()
 
 
+def test_negatives_of_rows_in_validation_are_left_out_and_counted(tmp_path):
+    from commonspace.align.negatives import Negatives
+
+    rows = table()
+    wrong = Negatives(np.eye(4, dtype=np.float32)[np.arange(120) % 4], np.arange(120))
+    report = new_space().fit(rows, negatives={"text": wrong}, valid=0.3, **{**QUICK, "epochs": 1})
+    assert report.left_out == {"text": report.n_valid}
+    assert f"{report.n_valid} text negatives were left out: their rows are used for validation" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"objective": "nonsense"}, NotFound, "no Objective named 'nonsense'"),
+        ({"objective": ["infonce", "nonsense"]}, NotFound, "nonsense"),
+        ({"objective": {"name": "infonce", "temprature": 1}}, BadInput, "temprature"),
+        ({"recipe": "nonsense"}, NotFound, "no recipe named 'nonsense'"),
+        ({"recipe": {"objective": "nonsense"}}, NotFound, "nonsense"),
+    ],
+)
+def test_a_wrong_objective_is_refused_before_anything_is_encoded(monkeypatch, options, kind, message):
+    space = new_space()
+    space.fit(table(), valid=0, **{**QUICK, "epochs": 1})
+    before = space.id
+
+    def never(*_, **__):
+        raise AssertionError("encoders were asked")
+
+    monkeypatch.setattr(importlib.import_module("commonspace.align.fit_rows"), "fit_rows", never)
+    with pytest.raises(kind, match=message):
+        space.fit(table(), **{**QUICK, **options})
+    assert space.id == before
+
+
 def test_the_reason_of_a_choice_is_printed_and_kept_in_the_card(tmp_path):
     space = new_space()
     report = space.fit(table(), **{**QUICK, "epochs": 1}, objective="auto")

@@ -82,7 +82,7 @@ def run(seeds: int = 5, pairs: int = 1000, tests: int = 500, icons: int = 3000, 
     on_icons = ", ".join(f"{name} {_with_interval(found[name][:, 0], found['uniform'][:, 0])}" for name in SHARES)
     return {
         "method": "cluster",
-        "titles": ["G-SimCLR: Self-Supervised Contrastive Learning with Guided Projection via Pseudo Labelling"],
+        "titles": ["G-SimCLR : Self-Supervised Contrastive Learning with Guided Projection via Pseudo Labelling"],
         "claim": f"Batches of {first} from different clusters bring more of the same class among the neighbours than "
         "random ones.",
         "data": f"{pairs} pairs of halves of digits, {tests} others; figure: share of the 20 nearest halves that show "

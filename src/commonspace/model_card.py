@@ -34,6 +34,8 @@ class FitReport:
         Modality -> position of each unusable item in the table -> reason.
     edits : dict of str to Edits
         Modality -> the edited items that were trained against; positions are those of the table.
+    left_out : dict of str to int
+        Modality -> negatives that were not used, because their row is one of validation.
     """
 
     result: FitResult
@@ -41,6 +43,7 @@ class FitReport:
     n_valid: int
     skipped: dict[str, dict[int, str]] = field(default_factory=dict)
     edits: dict[str, Edits] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         r = self.result
@@ -53,6 +56,9 @@ class FitReport:
         for modality, edits in self.edits.items():
             shown = f"{edits.was[0]!r} -> {edits.now[0]!r}"
             lines.append(f"{len(edits):,} edits of {modality} items were trained against, such as {shown}")
+        for modality, count in self.left_out.items():
+            if count:
+                lines.append(f"{count:,} {modality} negatives were left out: their rows are used for validation")
         if r.baselines is not None:
             lines.append(str(r.baselines))
         if r.by_size:

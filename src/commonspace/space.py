@@ -171,6 +171,7 @@ class Space(Examined):
             Seed of the split and of training.
         **options
             Passed to `commonspace.align.fit.fit_heads`: ``recipe``, ``head``, ``matryoshka``, ``epochs`` ...
+            Positions in ``relevance`` and ``negatives`` are those of the table.
 
         Returns
         -------
@@ -184,11 +185,13 @@ class Space(Examined):
             does not have; without torch.
         """
         from commonspace.align.edited import edited_rows
+        from commonspace.align.fit import check_options
         from commonspace.align.fit_rows import fit_rows
 
         rng = generator(random_state)
         if len(self.encoders) < 2:
             raise BadInput(f"a common space needs at least two modalities, this one has only {self.modalities[0]!r}")
+        check_options(**options)
         check_columns(columns, self.modalities)
         train, valid_rows = self._split(table, columns, group, valid, rng)
         edited = edited_rows(edits, train, self.encoders, rng.spawn(1)[0])  # does not move the draws of training
@@ -203,7 +206,7 @@ class Space(Examined):
         self._fingerprints = {m: [e.fingerprint for e in es] for m, es in self.encoders.items()}
         self._unchecked = set()
         made = {m: e.placed(train.positions) for m, e in edited.items()}
-        report = FitReport(fitted.result, len(train), fitted.n_valid, fitted.skipped, made)
+        report = FitReport(fitted.result, len(train), fitted.n_valid, fitted.skipped, made, fitted.left_out)
         self._card = card_data(report, digest([X, present, train.labels]), random_state)
         return report
 

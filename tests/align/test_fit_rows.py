@@ -105,3 +105,64 @@ def test_a_sampler_is_told_of_the_rows_that_are_left(given: Any, monkeypatch: py
     kinds = np.unique(train.labels, return_inverse=True)[1]
     assert found[0].labels_ is not None
     assert found[0].labels_.tolist() == kinds.tolist()
+
+
+def of_table(table: Rows) -> Negatives:
+    """One negative a row of the table, told apart by its first number; that of row 0 is right for the last row."""
+    X = np.eye(16)[np.zeros(len(table), int)] * np.arange(1, len(table) + 1)[:, None]
+    owner = np.full(len(table), -1)
+    owner[0] = len(table) - 1
+    return Negatives(X, np.arange(len(table)), owner)
+
+
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Negatives]:
+    """Return where the negatives will stand that training is handed."""
+    handed: list[Negatives] = []
+
+    def train(*_: Any, negatives: Any, **__: Any) -> None:
+        handed.append(negatives["text"])
+
+    monkeypatch.setattr("commonspace.align.fit_rows.fit_heads", train)
+    return handed
+
+
+def test_negatives_stand_at_positions_of_the_table_whatever_went_to_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed, table = seen(monkeypatch), rows()
+    held = table.labels % 3 == 1
+    train, valid = table.take(~held), table.take(held)
+    found = fitted(train, valid, negatives={"text": of_table(table)})
+    assert found.left_out == {"text": int(held.sum())}
+    left = handed[0]
+    was = left.X[:, 0].astype(int) - 1  # the row of the table that each was made for
+    np.testing.assert_array_equal(train.positions[left.source], was)
+    assert sorted(was) == sorted(np.flatnonzero(~held))
+    assert held[-1]
+    assert (left.owner == -1).all()  # the last row, for which one would be right, is not trained on
+
+
+def test_an_owner_that_is_trained_on_is_kept_at_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed, table = seen(monkeypatch), rows()
+    held = table.labels % 3 == 2
+    assert not held[-1]
+    train = table.take(~held)
+    fitted(train, table.take(held), negatives={"text": of_table(table)})
+    assert train.positions[handed[0].owner[0]] == len(table) - 1
+
+
+def test_a_validation_table_of_its_own_takes_no_negative_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed, table = seen(monkeypatch), rows()
+    found = fitted(table, rows(90), negatives={"text": of_table(table)})
+    assert found.left_out == {"text": 0}
+    np.testing.assert_array_equal(handed[0].source, np.arange(len(table)))
+    with pytest.raises(BadInput, match="positions from 0 to 59"):
+        fitted(table, rows(90), negatives={"text": of_table(rows(61))})
+
+
+def test_positions_beyond_the_table_are_refused_though_some_of_it_went_to_validation() -> None:
+    table = rows()
+    held = table.labels >= 15
+    beyond = {"text": Negatives(np.ones((1, 16)), np.array([60]))}
+    with pytest.raises(BadInput, match="positions from 0 to 59"):
+        fitted(table.take(~held), table.take(held), negatives=beyond)
+    with pytest.raises(BadInput, match=r"must be Negatives\(X, source\)"):
+        fitted(table, negatives={"text": np.ones((60, 16))})

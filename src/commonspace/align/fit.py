@@ -22,6 +22,7 @@ from commonspace.align.forward import NumpyHead
 from commonspace.align.hygiene.noisy_pairs import PairQuality
 from commonspace.align.hygiene.remedies import remedied
 from commonspace.align.negatives import Companions, Negatives
+from commonspace.align.objectives.base import build_objective
 from commonspace.align.training.inputs import checked_blocks, relevance_function, split_off
 from commonspace.align.training.nesting import nested
 from commonspace.align.training.recipe import Recipe, get_recipe
@@ -250,6 +251,23 @@ def fit_heads(
         choice=choice,
         params=params,
     )
+
+
+def check_options(recipe: str | Mapping[str, Any] | Recipe = "strong", **options: Any) -> None:
+    """Raise what `fit_heads` would about its recipe and objective, before anything that takes time.
+
+    Parameters
+    ----------
+    recipe, **options
+        As given to `fit_heads`.
+    """
+    settings = get_recipe(recipe, **{f.name: options.get(f.name) for f in dataclasses.fields(Recipe)})
+    if isinstance(settings.objective, str):
+        if settings.objective == AUTO:
+            return
+        find("Objective", settings.objective, besides=[AUTO])
+    with seeded(0, torch.device("cpu")):  # what some draw at first must not move the user's draws
+        build_objective(settings.objective)
 
 
 def _choice(

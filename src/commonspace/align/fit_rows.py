@@ -6,13 +6,14 @@ What `Space.fit` does between reading a table and keeping what was learned.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from commonspace.align.edited import Edited
 from commonspace.align.fit import FitResult, fit_heads
+from commonspace.align.negatives import of_rows as negatives_of_rows
 from commonspace.align.relevance import of_rows
 from commonspace.align.samplers.of_rows import of_rows as sampler_of_rows
 from commonspace.core.errors import BadInput
@@ -38,6 +39,8 @@ class RowsFit:
         Rows of validation.
     skipped : dict of str to (dict of int to str)
         Unusable items: position in the user's table -> reason.
+    left_out : dict of str to int
+        Modality -> negatives that were not used, because their row is one of validation.
     """
 
     result: FitResult
@@ -45,6 +48,7 @@ class RowsFit:
     present: dict[str, np.ndarray]
     n_valid: int
     skipped: dict[str, dict[int, str]]
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def fit_rows(
@@ -64,7 +68,7 @@ def fit_rows(
     encoders : mapping of str to sequence of Encoder
         Modality -> its encoders; those that learn are fitted anew.
     train, valid : Rows
-        Rows to learn from and to watch; without the latter nothing is watched.
+        Rows to learn from and to watch, of one table or of two; without the latter nothing is watched.
     edited : mapping of str to Edited, optional
         Modality -> edits of the training rows, to be encoded and trained against.
     on_error : "raise" or "skip"
@@ -72,7 +76,7 @@ def fit_rows(
     cache : Cache, optional
         Where encoder outputs are kept.
     **options
-        Passed to `fit_heads`; `relevance` in positions of the user's table.
+        Passed to `fit_heads`; `relevance` and `negatives` in positions of the user's table.
 
     Raises
     ------
@@ -93,6 +97,16 @@ def fit_rows(
         skipped = {m: skipped[m] | skipped_v[m] for m in skipped}
     if edited:
         options["negatives"] = {m: e.negatives(encoders[m], m, cache) for m, e in edited.items()}
+    left_out: dict[str, int] = {}
+    if not edited and options.get("negatives"):
+        size = _rows_of_table(train, valid)
+        options["negatives"], left_out = negatives_of_rows(options["negatives"], train.positions, size)
     options["relevance"] = of_rows(options.get("relevance"), train.positions)
     result = fit_heads(X, present=present, groups=train.labels, valid=held, blocks=blocks, **options)
-    return RowsFit(result, X, present, 0 if valid is None else len(valid), skipped)
+    return RowsFit(result, X, present, 0 if valid is None else len(valid), skipped, left_out)
+
+
+def _rows_of_table(train: Rows, valid: Rows | None) -> int:
+    """Return the rows of the table that training is from; validation counts unless it is a table of its own."""
+    of_one = valid is not None and not np.isin(valid.positions, train.positions).any()
+    return len(train) + (len(valid) if valid is not None and of_one else 0)

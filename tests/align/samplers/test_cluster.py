@@ -13,11 +13,18 @@ from commonspace.align.fit import fit_heads
 from commonspace.align.hygiene.remedies import Likely
 from commonspace.align.samplers.cluster import Cluster
 from commonspace.core.errors import BadInput, NotFitted
+from commonspace.core.registry import find
 
 
 def items(n: int) -> PairData:
     """Items whose vectors do not matter."""
     return PairData.check({"a": np.ones((n, 2)), "b": np.ones((n, 2))})
+
+
+def test_its_source_is_cited_by_the_title_it_was_published_under() -> None:
+    entry = find("Sampler", "cluster")
+    title = "G-SimCLR : Self-Supervised Contrastive Learning with Guided Projection via Pseudo Labelling"
+    assert [paper.title for paper in entry.papers] == [title]  # arXiv has the blank before the colon
 
 
 def epoch(labels: np.ndarray, seed: int = 0, **options: Any) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ outweighs is a matter of the data, so it is one dial. Frozen vectors are cluster
 `whole` is the share of the clusters, drawn anew each epoch, that are laid out and cut; the others are dealt. Every item
 comes once an epoch, in batches whose sizes differ by at most one.
 
-Source: "G-SimCLR: Self-Supervised Contrastive Learning with Guided Projection via Pseudo Labelling", whose batches are
+Source: "G-SimCLR : Self-Supervised Contrastive Learning with Guided Projection via Pseudo Labelling", whose batches are
 `apart`. There the vectors are those of an autoencoder trained for it, here those of the frozen encoders; how ten
 clusters fill larger batches it does not say, and the deal is our answer. The other end of the dial is not in it.
 """
@@ -40,7 +40,7 @@ MOST_DIM = 64
     protocol="Sampler",
     papers=[
         Paper(
-            "G-SimCLR: Self-Supervised Contrastive Learning with Guided Projection via Pseudo Labelling",
+            "G-SimCLR : Self-Supervised Contrastive Learning with Guided Projection via Pseudo Labelling",
             2020,
             "https://arxiv.org/abs/2009.12007",
         )
