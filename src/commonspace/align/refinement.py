@@ -26,6 +26,7 @@ from commonspace.align.forward import NumpyHead
 from commonspace.align.heads.reopened import Reopened
 from commonspace.align.negatives import of_rows as negatives_of_rows
 from commonspace.align.relevance import of_rows
+from commonspace.align.samplers.of_rows import of_rows as sampler_of_rows
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.measure import Comparison, Estimate, Gap, compare, contrastive_gap, evaluate_retrieval
@@ -143,7 +144,7 @@ def refine(
     random_state : int, Generator or None
         Seed.
     **options
-        Further arguments of `fit_heads`; `relevance` and `negatives` in positions of X.
+        Further arguments of `fit_heads`; `relevance`, `negatives` and what a sampler is told in positions of X.
 
     Raises
     ------
@@ -162,6 +163,8 @@ def refine(
     options["relevance"] = of_rows(options.get("relevance"), training.rows)
     if options.get("negatives"):
         options["negatives"], _ = negatives_of_rows(options["negatives"], training.rows, len(data))
+    if "sampler" in options:
+        options["sampler"] = sampler_of_rows(options["sampler"], training.rows)
     judged = training if held is None else held
     before = standing(given, judged, random_state=seed)
     passed = fit_heads(

@@ -1,8 +1,8 @@
 """Words in any script that sets them apart: letters and digits with the marks that belong to them.
 
-Python's own class of word characters leaves out the vowel signs of Devanagari, Tamil or Khmer and accents that stand by
-themselves, and so cuts words where no reader would. Scripts that write without blanks (Chinese, Japanese, Thai) give one
-word a run of letters.
+Python's own class of word characters leaves out the vowel signs of Devanagari, Tamil or Khmer and accents that stand
+by themselves, and so cuts words where no reader would. Of scripts that are written without blanks (Chinese, Japanese,
+Thai) a run of letters is one word.
 """
 
 from __future__ import annotations
