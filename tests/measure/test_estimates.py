@@ -20,7 +20,7 @@ def test_the_interval_is_that_of_a_naive_loop_over_the_same_law(statistic):
     rng = np.random.default_rng(1)
     v = rng.exponential(size=60)
     naive = [getattr(np, statistic)(rng.choice(v, 60)) for _ in range(8000)]
-    got = bootstrap(v, statistic, resamples=8000)
+    got = bootstrap(v, statistic, resamples=8000, interval="percentile")
     np.testing.assert_allclose(got, np.quantile(naive, [0.025, 0.975]), rtol=0.03)
 
 
@@ -31,6 +31,16 @@ def test_the_median_with_counts_is_the_median_of_the_repeated_values():
     weights[:, 4] += 1
     want = [np.median(np.repeat(v, w.astype(int))) for w in weights]
     np.testing.assert_allclose(_weighted_median(v, weights), want)
+
+
+def test_groups_of_any_size_are_drawn_whole():
+    rng = np.random.default_rng(8)
+    groups = np.repeat(np.arange(25), rng.integers(1, 6, 25))
+    v = rng.random(len(groups))
+    rows = [np.flatnonzero(groups == g) for g in range(25)]
+    naive = [v[np.concatenate([rows[g] for g in rng.integers(0, 25, 25)])].mean() for _ in range(8000)]
+    got = bootstrap(v, groups=groups, resamples=8000, interval="percentile")
+    np.testing.assert_allclose(got, np.quantile(naive, [0.025, 0.975]), rtol=0.02)
 
 
 def test_it_covers_the_truth_about_as_often_as_it_says():
@@ -76,6 +86,7 @@ def test_a_seed_gives_the_same_interval_and_another_seed_another_one():
         (lambda: bootstrap([1.0, np.nan]), "query 1"),
         (lambda: bootstrap([1.0], "mode"), "statistic"),
         (lambda: bootstrap([1.0], resamples=0), "resamples"),
+        (lambda: bootstrap([1.0], interval="t"), "interval"),
         (lambda: bootstrap([1.0, 2.0], groups=[1]), "2 queries"),
         (lambda: bootstrap([1.0], confidence=95), "between 0 and 1"),
     ],

@@ -9,12 +9,13 @@ from commonspace.core.protocols import Metric
 from commonspace.core.registry import entries
 from commonspace.measure import NDCG, Hit, metric
 
-NAMES = ["recall@3", "hit@3", "mrr", "mrr@3", "ndcg", "ndcg@3", "map", "map@3"]
+NAMES = ["recall@3", "hit@3", "mrr", "mrr@3", "ndcg", "ndcg@3", "map", "map@3", "precision@3", "r_precision"]
+NAMES += ["rbp", "rbp@3"]
 
 
 def test_every_registered_metric_keeps_the_protocol():
     ours = [e.cls for e in entries("Metric") if e.cls.__module__.startswith("commonspace.measure")]
-    assert len(ours) == 6
+    assert len(ours) == 9
     assert all(isinstance(cls(), Metric) for cls in ours)
 
 

@@ -1,7 +1,8 @@
 """Evaluate a retrieval system: scores or vectors in, figures with intervals out.
 
 Both functions walk over blocks of queries: one block is scored, sorted once, and every metric reads the same ranks.
-Memory is that of one block, whatever the number of queries.
+Memory is that of one block, whatever the number of queries. A gallery that does not fit is read in blocks as well, see
+`streaming`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from commonspace.measure.estimates import Estimate, estimate
 from commonspace.measure.metric import RankMetric, metric
 from commonspace.measure.ranks import Ranks, check_scores, check_shapes
 from commonspace.measure.relevance import Relevance
+from commonspace.measure.streaming import is_stream, stream_ranks
 
 METRICS = ("recall@1", "recall@10", "mrr")
 
@@ -76,8 +78,8 @@ def evaluate(
     """
     a, judged = check_scores(scores), Relevance.of(relevance)
     check_shapes(a.shape, judged)
-    values = _values(lambda start, stop: a[start:stop], judged, _named(metrics), on_empty, block, None)
-    return _estimates(values, metrics, groups, random_state, resamples, confidence)
+    values = _values(lambda start, stop: a[start:stop], judged, named(metrics), on_empty, block, None)
+    return estimates(values, groups, random_state, resamples, confidence)
 
 
 def evaluate_retrieval(
@@ -104,8 +106,9 @@ def evaluate_retrieval(
     ----------
     queries : (q, dim) array
         Unit rows for cosine.
-    gallery : (n, dim) array
-        Unit rows for cosine.
+    gallery : (n, dim) array, np.memmap, callable or iterable of (m, dim) arrays
+        Unit rows for cosine. A memory map, a row of blocks (that can be gone through twice), or a function that returns
+        such a row, is read block by block and never held as a whole; see `streaming` for what is exact then.
     relevance : (q, n) array, scipy sparse array or tuple (query_keys, gallery_keys)
         As in `evaluate`.
     leave_one_out : bool
@@ -117,7 +120,11 @@ def evaluate_retrieval(
     -----
     The remaining parameters, the result and the errors are those of `evaluate`.
     """
-    q, g = check_vectors(queries, name="queries"), check_vectors(gallery, name="gallery")
+    q = check_vectors(queries, name="queries")
+    if is_stream(gallery):
+        streamed = _streamed(q, gallery, relevance, leave_one_out, named(metrics), on_empty, block, title)
+        return estimates(streamed, groups, random_state, resamples, confidence)
+    g = check_vectors(gallery, name="gallery")
     if q.shape[1] != g.shape[1]:
         check_vectors(g, name="gallery", dim=q.shape[1])
     judged = Relevance.of(relevance)
@@ -134,11 +141,12 @@ def evaluate_retrieval(
             s[np.arange(len(s)), np.arange(start, start + len(s))] = -np.inf
         return s
 
-    values = _values(score, judged, _named(metrics), on_empty, block, title)
-    return _estimates(values, metrics, groups, random_state, resamples, confidence)
+    values = _values(score, judged, named(metrics), on_empty, block, title)
+    return estimates(values, groups, random_state, resamples, confidence)
 
 
-def _named(metrics: Sequence[Any]) -> dict[str, Any]:
+def named(metrics: Sequence[Any]) -> dict[str, Any]:
+    """Return the metrics built, under the names as they were given; instances under their label."""
     if isinstance(metrics, str) or not len(metrics):
         raise BadInput(f'metrics must be a list such as ["recall@10", "mrr"], not {metrics!r}')
     built = [metric(spec) for spec in metrics]
@@ -174,6 +182,46 @@ def _values(
                 )
             if progress is not None:
                 progress.advance(stop - start)
+    return answerable(values, metrics, judged, on_empty)
+
+
+def _streamed(
+    queries: np.ndarray,
+    gallery: Any,
+    relevance: Any,
+    leave_one_out: bool,
+    metrics: dict[str, Any],
+    on_empty: str,
+    block: int,
+    title: str | None,
+) -> dict[str, tuple[Any, np.ndarray, np.ndarray]]:
+    """Return what `_values` does, from a gallery that is read in blocks."""
+    check_choice("on_empty", on_empty, ("skip", "error"))
+    check_positive("block", block)
+    for name, m in metrics.items():
+        if not isinstance(m, RankMetric):
+            raise BadInput(f"{name} needs all scores at once: give the gallery as one array")
+    judged = Relevance.of(relevance)
+    check_shapes((len(queries), judged.n_items), judged)
+    if leave_one_out:
+        judged = judged.without_self()
+    values = {name: np.empty(len(queries)) for name in metrics}
+    relevant = np.zeros(len(queries), bool)
+    with task(title, None) if title else nullcontext() as progress:
+        advance = progress.advance if progress is not None else lambda rows: None
+        for start, ranks in stream_ranks(queries, gallery, judged, block=block, advance=advance):
+            some = slice(start, start + ranks.n_queries)
+            relevant[some] = ranks.relevant > 0
+            for name, m in metrics.items():
+                values[name][some] = m.from_ranks(ranks)
+    return answerable(values, metrics, relevant, on_empty)
+
+
+def answerable(
+    values: dict[str, np.ndarray], metrics: dict[str, Any], judged: np.ndarray, on_empty: str
+) -> dict[str, tuple[Any, np.ndarray, np.ndarray]]:
+    """Return metric, values and who counts by name, if anyone does."""
+    n = len(judged)
     if not judged.any():
         raise BadInput(f"none of the {n} queries has a relevant item: check that queries and gallery share keys")
     if on_empty == "error" and not judged.all():
@@ -184,14 +232,15 @@ def _values(
     return {name: (m, values[name], judged) for name, m in metrics.items()}
 
 
-def _estimates(
+def estimates(
     values: dict[str, tuple[Any, np.ndarray, np.ndarray]],
-    metrics: Sequence[Any],
     groups: Any,
     random_state: RandomState,
     resamples: int,
     confidence: float,
+    ids: tuple[Any, ...] = (),
 ) -> dict[str, Estimate]:
+    """Return the estimates of metric and values by name; `ids` are those of all queries, judged or not."""
     out = {}
     for name, (m, v, judged) in values.items():
         labels = None if groups is None else np.asarray(groups)
@@ -207,6 +256,7 @@ def _estimates(
             confidence=confidence,
             skipped=int((~judged).sum()),
             random_state=random_state,
+            ids=tuple(q for q, counts in zip(ids, judged, strict=True) if counts) if ids else (),
         )
     return out
 

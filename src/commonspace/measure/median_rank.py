@@ -27,6 +27,9 @@ class MedianRank(RankMetric):
         pass
 
     def from_ranks(self, ranks: Ranks) -> np.ndarray:
-        """Return (q,) expected ranks, at least 1."""
+        """Return (q,) expected ranks, at least 1; infinite where no relevant item was ranked."""
         first = ranks.ties.first
-        return ranks.total(first.query, first.above + (first.size + 1) / (first.relevant + 1))
+        expected = first.above + (first.size + 1) / (first.relevant + 1)
+        if first.ranked is not None:
+            expected = np.where(first.above < first.ranked, expected, np.inf)
+        return ranks.total(first.query, expected)

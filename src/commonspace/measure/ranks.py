@@ -44,6 +44,8 @@ class Ties:
         Relevant items in the group, at least 1.
     before : (g,) int64
         Relevant items of the same query in higher groups.
+    ranked : (g,) int64, optional
+        How many items of the query were ranked at all; None where all were.
     """
 
     query: np.ndarray
@@ -51,15 +53,22 @@ class Ties:
     size: np.ndarray
     relevant: np.ndarray
     before: np.ndarray
+    ranked: np.ndarray | None = None
 
     @cached_property
     def first(self) -> Ties:
         """The best group of each query that has one."""
         keep = self.before == 0
-        return Ties(self.query[keep], self.above[keep], self.size[keep], self.relevant[keep], self.before[keep])
+        ranked = None if self.ranked is None else self.ranked[keep]
+        return Ties(self.query[keep], self.above[keep], self.size[keep], self.relevant[keep], self.before[keep], ranked)
 
-    def inside(self, k: int | None) -> np.ndarray:
-        """Return how many places of each group lie within the first k: (g,) int64."""
+    def inside(self, k: int | np.ndarray | None) -> np.ndarray:
+        """Return how many places of each group lie within the first k that were ranked: (g,) int64.
+
+        k may differ by group; None is the whole ranking.
+        """
+        if self.ranked is not None:
+            k = self.ranked if k is None else np.minimum(k, self.ranked)
         return self.size if k is None else np.clip(k - self.above, 0, self.size)
 
 
@@ -78,6 +87,9 @@ class Ranks:
     grade : (m,) float64
         How relevant it is, greater than 0.
     n_queries, n_items : int
+    ranked : (n_queries,) int64, optional
+        How many items of each query were ranked, where only the top of a ranking is known; relevant items beyond are
+        given as tied below them, and count as never found. None: all items were ranked.
     """
 
     query: np.ndarray
@@ -86,6 +98,7 @@ class Ranks:
     grade: np.ndarray
     n_queries: int
     n_items: int
+    ranked: np.ndarray | None = None
 
     @classmethod
     def of(cls, scores: Any, relevance: Any) -> Ranks:
@@ -146,7 +159,8 @@ class Ranks:
         first = np.cumsum(relevant) - relevant
         query = self.query[first]
         start = np.cumsum(self.relevant) - self.relevant
-        return Ties(query, self.above[first], self.tied[first], relevant, first - start[query])
+        ranked = None if self.ranked is None else self.ranked[query]
+        return Ties(query, self.above[first], self.tied[first], relevant, first - start[query], ranked)
 
     def total(self, query: np.ndarray, values: np.ndarray, *, mean: bool = False) -> np.ndarray:
         """Return the sum of values over each query, NaN for queries without a relevant item: (n_queries,) float64.
