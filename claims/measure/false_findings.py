@@ -16,7 +16,7 @@ from claims._outcome import compared
 from claims.measure._queries import normals, ranks, uneven
 
 from commonspace.measure import compare_many
-from commonspace.measure.corrections import corrected
+from commonspace.measure.statistics.corrections import corrected
 
 FIRST_SEED = 900
 SYSTEMS, LEVEL = 20, 0.05

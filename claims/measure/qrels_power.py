@@ -18,7 +18,7 @@ from claims._outcome import compared
 from claims.measure._rankers import Run, as_runs, collection, noisy, rankers
 
 from commonspace.measure import AdjudicationCurves, adjudication_curves
-from commonspace.measure.adjudication_curves import BUDGETS
+from commonspace.measure.judgements.adjudication_curves import BUDGETS
 
 NOISES = (0.3, 0.6, 1.0, 2.0)
 ENDS = ("value", "low", "high")

@@ -11,7 +11,7 @@ from commonspace.align.auto import Choice, Facts, choose
 from commonspace.align.data import PairData
 from commonspace.align.fit import fit_heads
 from commonspace.align.hygiene.noisy_pairs import wrong_share
-from commonspace.measure.estimates import Estimate
+from commonspace.measure.statistics.estimates import Estimate
 
 SMALL: dict[str, Any] = {"dim": 8, "batch_size": 64, "epochs": 1, "baselines": (), "objective": "auto"}
 

@@ -29,7 +29,7 @@ import numpy as np
 
 from commonspace.align.data import PairData
 from commonspace.align.hygiene.noisy_pairs import wrong_share
-from commonspace.measure.estimates import Estimate
+from commonspace.measure.statistics.estimates import Estimate
 
 AUTO = "auto"
 NOISY = 0.2  # share of wrong pairs that the lower end of its interval must reach

@@ -12,7 +12,7 @@ import numpy as np
 from commonspace.judge.directions import Direction
 from commonspace.judge.pictures import Curve
 from commonspace.measure import Calibration
-from commonspace.measure.estimates import draw_counts
+from commonspace.measure.statistics.estimates import draw_counts
 
 POINTS = 60
 DRAWS = 300

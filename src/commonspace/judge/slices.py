@@ -23,7 +23,7 @@ import numpy as np
 
 from commonspace.core.random import RandomState, generator
 from commonspace.measure import Comparison, Estimate, estimate, holm
-from commonspace.measure.estimates import check_values
+from commonspace.measure.statistics.estimates import check_values
 
 FEWEST = 10  # queries of a class
 MOST = 40  # classes

@@ -19,7 +19,7 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
 from commonspace.judge.report import Case
-from commonspace.measure.streams import Rows
+from commonspace.measure.health.streams import Rows
 
 LARGEST = float(np.finfo(np.float32).max)
 

@@ -4,7 +4,7 @@ import pytest
 from commonspace.core.vectors import unit
 from commonspace.judge import Subject
 from commonspace.judge.findings.agreement import Agreement
-from commonspace.measure.overlap import rbo
+from commonspace.measure.judgements.overlap import rbo
 
 THINGS = np.arange(160)
 

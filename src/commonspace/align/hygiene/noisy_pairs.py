@@ -40,7 +40,7 @@ from commonspace.core.errors import BadInput
 from commonspace.core.progress import task
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, unit
-from commonspace.measure.estimates import Estimate, bootstrap
+from commonspace.measure.statistics.estimates import Estimate, bootstrap
 
 SURE = 0.5  # a pair is kept above it; a suggestion is taken above it
 RIGHT, WRONG = 0.8, 0.2  # a person reads "right" above the first, "wrong" below the second, "doubtful" between

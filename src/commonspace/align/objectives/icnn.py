@@ -2,9 +2,9 @@
 
     loss = weight * ( - log score + proto_triplet * mean_i max(0, d(z_i, own prototype) - min d(z_i, other) + margin) )
 
-The score (`commonspace.measure.icnn`) is taken three times for a pair of modalities, for items of a among those of b,
-of b among those of a, and of both among both; the loss is the mean. Which neighbours are nearest is chosen anew each
-step and not trained through; their distances are. What is relevant shares a class. The prototype of an item in a
+The score (`commonspace.measure.health.icnn`) is taken three times for a pair of modalities, for items of a among those
+of b, of b among those of a, and of both among both; the loss is the mean. Which neighbours are nearest is chosen anew
+each step and not trained through; their distances are. What is relevant shares a class. The prototype of an item in a
 modality is the mean of what is relevant to it there, by grade; the other prototypes are those of items that are not
 relevant to it. Needs groups of several items. To be added to a contrastive loss: ``["infonce", "icnn"]``.
 

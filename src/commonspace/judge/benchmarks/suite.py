@@ -22,7 +22,7 @@ from commonspace.judge.benchmarks.rankers import BASELINES
 from commonspace.judge.benchmarks.running import BenchmarkResult, run_benchmark
 from commonspace.judge.report import Report, Section, Sheet
 from commonspace.measure import Estimate
-from commonspace.measure.estimates import draw_counts
+from commonspace.measure.statistics.estimates import draw_counts
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from commonspace.judge.drawing import histogram
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Bars
 from commonspace.judge.subject import Subject
-from commonspace.measure.agreement import CrossCheck, cross_check
+from commonspace.measure.judgements.agreement import CrossCheck, cross_check
 
 LEAST = 150  # things that two modalities share, below which chance alone would confirm one of ten
 SHOWN = 5

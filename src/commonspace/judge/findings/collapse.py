@@ -25,7 +25,7 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Curve
 from commonspace.judge.subject import Subject
-from commonspace.measure.spectrum import Spectrum, spectrum
+from commonspace.measure.health.spectrum import Spectrum, spectrum
 
 
 @register(

@@ -20,10 +20,10 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Curve
 from commonspace.judge.subject import Subject
-from commonspace.measure.dimensions import Dimensions as Measured
-from commonspace.measure.dimensions import dimensions
-from commonspace.measure.norms import TOLERANCE
-from commonspace.measure.robust import robust_z
+from commonspace.measure.health.dimensions import Dimensions as Measured
+from commonspace.measure.health.dimensions import dimensions
+from commonspace.measure.health.norms import TOLERANCE
+from commonspace.measure.statistics.robust import robust_z
 
 LEAST = 10
 FAR = 6.0  # robust z of the log length, as in `norms`

@@ -26,8 +26,8 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.drawing import histogram, scatter
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.subject import Subject
-from commonspace.measure.drift import LEVEL, drift
-from commonspace.measure.moved import Moved, moved
+from commonspace.measure.health.drift import LEVEL, drift
+from commonspace.measure.health.moved import Moved, moved
 
 LEAST = 20
 KEPT = 0.3

@@ -23,8 +23,8 @@ from commonspace.judge.drawing import histogram
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.report import Case
 from commonspace.judge.subject import Subject
-from commonspace.measure.duplicates import duplicates
-from commonspace.measure.estimates import estimate
+from commonspace.measure.health.duplicates import duplicates
+from commonspace.measure.statistics.estimates import estimate
 
 SHOWN = 6
 

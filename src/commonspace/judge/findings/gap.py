@@ -28,9 +28,9 @@ from commonspace.judge.drawing import scatter
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Bars
 from commonspace.judge.subject import Subject
-from commonspace.measure.estimates import Estimate
-from commonspace.measure.gap import FOLDS, contrastive_gap
-from commonspace.measure.gap import Gap as Measured
+from commonspace.measure.health.gap import FOLDS, contrastive_gap
+from commonspace.measure.health.gap import Gap as Measured
+from commonspace.measure.statistics.estimates import Estimate
 
 
 @register(

@@ -23,8 +23,8 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Curve
 from commonspace.judge.subject import Subject
-from commonspace.measure.hubness import Hubness as Seen
-from commonspace.measure.hubness import hubness
+from commonspace.measure.health.hubness import Hubness as Seen
+from commonspace.measure.health.hubness import hubness
 
 STRONG = 1.4
 

@@ -18,7 +18,7 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Bars
 from commonspace.judge.subject import Subject
-from commonspace.measure.imbalance import imbalance
+from commonspace.measure.health.imbalance import imbalance
 
 
 @register("imbalance", protocol="Finding", claim="judge/findings")

@@ -22,7 +22,7 @@ from commonspace.core.vectors import check_positive
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Bars
 from commonspace.judge.subject import Subject
-from commonspace.measure.intramodal import intramodal
+from commonspace.measure.health.intramodal import intramodal
 
 
 @register(

@@ -19,7 +19,7 @@ from commonspace.judge.drawing import histogram
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Histogram
 from commonspace.judge.subject import Subject
-from commonspace.measure.isotropy import isotropy
+from commonspace.measure.health.isotropy import isotropy
 
 
 @register(

@@ -18,8 +18,8 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Bars
 from commonspace.judge.subject import Subject
-from commonspace.measure.duplicates import duplicates
-from commonspace.measure.estimates import estimate
+from commonspace.measure.health.duplicates import duplicates
+from commonspace.measure.statistics.estimates import estimate
 
 SHOWN = 6
 

@@ -21,8 +21,8 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.pictures import Bars
 from commonspace.judge.subject import Subject
-from commonspace.measure.estimates import estimate
-from commonspace.measure.icnn import icnn_score
+from commonspace.measure.health.icnn import icnn_score
+from commonspace.measure.statistics.estimates import estimate
 
 BLOCK = 1024
 SHOWN = 15

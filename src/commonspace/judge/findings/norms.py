@@ -20,9 +20,9 @@ from commonspace.core.vectors import check_positive
 from commonspace.judge.drawing import histogram
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.subject import Subject
-from commonspace.measure.jackknife import share
-from commonspace.measure.norms import TOLERANCE, norms
-from commonspace.measure.norms import Norms as Measured
+from commonspace.measure.health.norms import TOLERANCE, norms
+from commonspace.measure.health.norms import Norms as Measured
+from commonspace.measure.statistics.jackknife import share
 
 WORDS = {
     "non_finite": "NaN or Inf",

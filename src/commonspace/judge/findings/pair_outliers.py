@@ -25,7 +25,7 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.drawing import histogram
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.subject import Subject
-from commonspace.measure.outliers import pair_outliers
+from commonspace.measure.health.outliers import pair_outliers
 
 LEAST = 50  # pairs below which nothing can be said
 SHOWN = 8

@@ -37,7 +37,7 @@ from commonspace.core.random import RandomState, generator
 from commonspace.core.tables import Table, read_table
 from commonspace.core.vectors import check_positive, check_vectors, unit
 from commonspace.measure import Estimate, estimate
-from commonspace.measure.estimates import draw_counts
+from commonspace.measure.statistics.estimates import draw_counts
 
 #: Header and rows of a table -> (columns, dim) vectors.
 Encode = Callable[[list[str], list[list[Any]]], Any]

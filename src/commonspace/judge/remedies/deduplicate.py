@@ -15,7 +15,7 @@ import numpy as np
 from commonspace.core.registry import register
 from commonspace.judge.remedy import Remedy
 from commonspace.judge.subject import Subject
-from commonspace.measure.duplicates import duplicates
+from commonspace.measure.health.duplicates import duplicates
 
 
 @register("deduplicate", protocol="Remedy", claim="judge/remedies")

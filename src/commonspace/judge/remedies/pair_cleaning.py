@@ -18,7 +18,7 @@ from commonspace.core.vectors import unit
 from commonspace.judge.findings.pair_outliers import LEAST
 from commonspace.judge.remedy import Remedy
 from commonspace.judge.subject import Subject
-from commonspace.measure.outliers import pair_outliers
+from commonspace.measure.health.outliers import pair_outliers
 
 
 @register(

@@ -26,7 +26,7 @@ from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Code
 from commonspace.core.registry import build, check_restorable, name_of
 from commonspace.core.vectors import check_positive, check_share
-from commonspace.measure.estimates import Estimate, estimate
+from commonspace.measure.statistics.estimates import Estimate, estimate
 from commonspace.search.exact import top_k
 from commonspace.search.index import graph as graphs
 from commonspace.search.index.arranging import arrange

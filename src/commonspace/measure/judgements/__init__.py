@@ -1,0 +1,1 @@
+"""Judgements: which to make next, what cheap ones keep, and what agreement tells without any."""

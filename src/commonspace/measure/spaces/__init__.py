@@ -1,0 +1,1 @@
+"""How alike two spaces are, and how far they agree with people."""
