@@ -130,3 +130,12 @@ def test_a_nested_space_wraps_what_was_chosen() -> None:
     fitted = fit_heads(two_views(200), matryoshka=[4], **SMALL)
     assert fitted.choice is not None
     assert fitted.params["objective"]["objective"] == fitted.choice.objective
+
+
+@pytest.mark.parametrize("said", ["keep", "drop"])
+def test_the_reason_speaks_of_reweighting_only_where_it_is_done(said: str) -> None:
+    X, _, _ = shuffled(n=400, share=0.7)
+    assert "shown as often" in fit_heads(X, **SMALL).choice.reason
+    told = fit_heads(X, noisy_pairs=said, **SMALL)
+    assert "shown as often" not in told.choice.reason
+    assert told.choice.noisy_pairs == told.params["noisy_pairs"] == said

@@ -177,3 +177,22 @@ def test_wrong_arguments_are_named() -> None:
         edit_texts(TEXTS, per_item=0)
     with pytest.raises(BadInput, match="collection of words"):
         edit_texts(TEXTS, slots={"colour": "red"})
+
+
+def test_words_with_vowel_signs_are_exchanged_whole() -> None:
+    texts = ["लाल गाड़ी", "नीली गाड़ी", "लाल घर", "नीली घर"]
+    assert set(edit_texts(texts).items) == set(texts)
+
+
+def test_a_missing_number_is_no_value_to_exchange() -> None:
+    records = [{"price": 3.0, "kind": "x"}, {"price": float("nan"), "kind": "x"}, {"price": 4.0, "kind": "x"}]
+    edits = edit_records(records, fields=["price"])
+    assert edits.source.tolist() == [0, 2]
+    assert edits.now == ["price: 4.0", "price: 3.0"]
+
+
+def test_one_name_in_place_of_several_is_refused() -> None:
+    with pytest.raises(BadInput, match="kinds must be a collection"):
+        edit_texts(["left arrow", "right arrow"], kinds="word")
+    with pytest.raises(BadInput, match="fields must be a collection"):
+        edit_records([{"colour": "red"}, {"colour": "blue"}], fields="colour")

@@ -70,3 +70,8 @@ def test_the_interval_covers_the_figure_of_many_items_nearly_always() -> None:
 def test_bad_input_is_named(features: dict[str, dict[str, np.ndarray]], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         rank_encoders(features)
+
+
+def test_a_modality_without_an_encoder_is_refused() -> None:
+    with pytest.raises(BadInput, match="holds no encoder"):
+        rank_encoders({"a": {"x": np.eye(30)}, "b": {}})

@@ -342,3 +342,40 @@ def test_the_objective_hears_the_group_of_every_item() -> None:
     for marks, heard in Listener.heard:
         assert [group_of[mark] for mark in marks.tolist()] == heard.tolist()
     assert sum(len(heard) for _, heard in Listener.heard) == 60
+
+
+def test_variants_given_as_a_list_count_as_items_not_as_variants() -> None:
+    X = two_views(200)
+    variants = {"a": [X["a"], X["a"] + 0.01], "b": X["b"]}
+    options = {**SMALL, "epochs": 1}
+    assert len(fit_heads(variants, noisy_pairs="drop", **options).pair_quality.probability("a")) == 200
+    fit_heads(variants, relevance=csr_array(np.eye(200)), **options)  # is refused for a (2, 2) matrix otherwise
+
+
+def test_ctrl_c_while_pairs_are_judged_ends_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_after(monkeypatch, epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        fit_heads(two_views(200), noisy_pairs={"remedy": "drop", "looks": 2}, **SMALL)
+
+
+def test_measuring_is_no_part_of_the_seconds_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = [0.0]
+    monkeypatch.setattr("commonspace.align.training.run.time.perf_counter", lambda: seconds[0])
+
+    def slowly(*_: Any, **__: Any) -> None:
+        seconds[0] += 1000
+
+    monkeypatch.setattr("commonspace.align.fit.compare_baselines", slowly)
+    assert fit_heads(two_views(100), **{**SMALL, "epochs": 1}).seconds == 0
+
+
+@pytest.mark.parametrize("given", [lambda i: np.full((len(i), len(i)), np.inf), lambda i: csr_array(np.eye(len(i)))])
+def test_relevance_that_is_no_table_of_finite_numbers_is_refused(given: Any) -> None:
+    with pytest.raises(BadInput, match=r"array of finite numbers >= 0 .* toarray"):
+        fit_heads(two_views(100), relevance=given, **SMALL)
+
+
+def test_what_a_relevance_function_keeps_is_not_written_to() -> None:
+    kept = np.zeros((100, 100), np.float32)
+    fit_heads(two_views(100), relevance=lambda i: kept[: len(i), : len(i)], **{**SMALL, "epochs": 1})
+    assert not kept.any()

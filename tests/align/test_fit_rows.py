@@ -10,6 +10,7 @@ from commonspace.align.edited import edited_rows
 from commonspace.align.fit import fit_heads
 from commonspace.align.fit_rows import RowsFit, fit_rows
 from commonspace.align.negatives import Negatives
+from commonspace.align.samplers.cluster import Cluster
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Encoder
 from commonspace.encode.columns import Rows
@@ -85,6 +86,25 @@ def test_unusable_items_are_named_and_negatives_of_ones_own_exclude_edits() -> N
     negatives = {"text": Negatives(np.zeros((1, 16)), np.array([0]))}
     with pytest.raises(BadInput, match="either edits"):
         fitted(rows(), edits=SIZES, negatives=negatives)
+
+
+@pytest.mark.parametrize("given", [dict, Cluster])
+def test_a_sampler_is_told_of_the_rows_that_are_left(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Cluster] = []
+    prepare = Cluster.prepare
+
+    def noted(self: Cluster, *news: Any) -> None:
+        prepare(self, *news)
+        found.append(self)
+
+    monkeypatch.setattr(Cluster, "prepare", noted)
+    every = rows()
+    train = every.take(np.arange(60) % 20 >= 5)
+    asked = {"name": "cluster", "clusters": every.labels} if given is dict else Cluster(clusters=every.labels)
+    fitted(train, sampler=asked)
+    kinds = np.unique(train.labels, return_inverse=True)[1]
+    assert found[0].labels_ is not None
+    assert found[0].labels_.tolist() == kinds.tolist()
 
 
 def of_table(table: Rows) -> Negatives:

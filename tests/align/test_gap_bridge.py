@@ -171,3 +171,8 @@ def test_it_needs_no_torch() -> None:
     program = "import sys; from commonspace.align import GapBridge; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_noise_that_is_no_number_is_refused() -> None:
+    with pytest.raises(BadInput, match="noise must be a number"):
+        GapBridge(noise=None)  # type: ignore[arg-type]

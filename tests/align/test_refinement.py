@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from tests.align.conftest import two_views
 
 from commonspace.align.data import PairData
 from commonspace.align.fit import FitResult, fit_heads
+from commonspace.align.negatives import Negatives
 from commonspace.align.refinement import refine, standing
 from commonspace.core.errors import BadInput
 from commonspace.measure import contrastive_gap, evaluate_retrieval
@@ -91,3 +93,26 @@ def test_heads_of_other_modalities_are_refused() -> None:
     X = two_views(400)
     with pytest.raises(BadInput, match="heads for"):
         refine(trained().heads, {"a": X["a"], "c": X["b"]})
+
+
+def test_what_is_said_of_items_is_said_in_positions_of_the_users_data() -> None:
+    X, asked = two_views(400), []
+
+    def relevance(index: np.ndarray) -> np.ndarray:
+        asked.append(index)
+        return np.eye(len(index))
+
+    made = {"b": Negatives(X["b"] + 1, np.arange(400))}
+    found = refine(trained(), X, relevance=relevance, negatives=made, epochs=1, batch_size=100)
+    seen = np.unique(np.concatenate(asked))
+    assert len(seen) == 400 - found.n
+    assert seen.max() >= 400 - found.n  # as numbers of the rows that are left they would be smaller
+    table = csr_array(np.eye(400))
+    assert refine(trained(), X, relevance=table, epochs=1, batch_size=100).n == found.n
+
+
+def test_verdicts_on_pairs_stand_at_the_positions_of_the_users_data() -> None:
+    found = refine(trained(), two_views(400), noisy_pairs="drop", epochs=1, batch_size=100)
+    judged = ~np.isnan(found.result.pair_quality.probability("a"))
+    assert judged.shape == (400,)
+    assert judged.sum() == 400 - found.n

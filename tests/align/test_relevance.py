@@ -141,3 +141,10 @@ def test_relevance_of_a_table_is_looked_up_for_the_rows_that_are_left() -> None:
     assert of_rows(csr_array(whole), np.arange(3)).shape == (3, 3)
     with pytest.raises(BadInput, match="all rows of the table"):
         of_rows(csr_array(whole[:5, :5]), positions)
+
+
+def test_a_missing_number_is_no_value_that_records_share() -> None:
+    nan = float("nan")
+    views = views_of_records([{"price": nan, "kind": "x"}, {"price": nan, "kind": "y"}, {"price": [nan, 3.0]}])
+    assert views["field price"] == [set(), set(), {3.0}]
+    assert views["fields"] == [{"kind"}, {"kind"}, {"price"}]

@@ -95,8 +95,8 @@ class Choice:
     ----------
     objective : str or mapping
         What to train for.
-    noisy_pairs : str or None
-        What to do about wrong pairs, for a user who did not say.
+    noisy_pairs : str, mapping or None
+        What to do about wrong pairs: what the user said, or what follows from the facts.
     reason : str
         One sentence.
     facts : Facts
@@ -104,19 +104,19 @@ class Choice:
     """
 
     objective: Any
-    noisy_pairs: str | None
+    noisy_pairs: Any
     reason: str
     facts: Facts
 
 
-def choose(facts: Facts) -> Choice:
-    """Return the objective for data with these facts."""
+def choose(facts: Facts, noisy_pairs: Any = None) -> Choice:
+    """Return the objective for data with these facts, and what to do about wrong pairs unless the user said it."""
     if facts.partners >= SEVERAL and not facts.graded:
         name, why = "decoupled-softmax", "of several partners each then has a comparison of its own"
     else:
         name, why = "tal", "its softened margin found more than a softmax wherever both were measured"
-    words, remedy = f"objective {name!r}", None
-    if facts.wrong is not None and facts.wrong.low >= NOISY:
+    words, remedy = f"objective {name!r}", noisy_pairs
+    if noisy_pairs is None and facts.wrong is not None and facts.wrong.low >= NOISY:
         remedy, words = "reweight", f"{words} with pairs shown as often as they are likely right"
     return Choice(name, remedy, f"{words}, because {_words(facts)}: {why}.", facts)
 

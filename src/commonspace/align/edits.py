@@ -26,17 +26,18 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from commonspace.align.words import word_pattern
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
 
 KINDS = ("word", "order", "number", "negation")
-_TOKEN = re.compile(r"\w+(?:[-'’.]\w+)*|[^\w\s]+")
 # Words after which an English sentence takes "not".
 _BE = ["is", "are", "was", "were", "be", "been", "am"]
 _OTHERS = ["do", "does", "did", "can", "could", "will", "would", "shall", "should", "may", "might", "must"]
@@ -122,6 +123,8 @@ def edit_texts(
     BadInput
         An unknown kind, something that is no text, groups of another length.
     """
+    if isinstance(kinds, str):
+        raise BadInput(f"kinds must be a collection of kinds, as in [{kinds!r}]")
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise BadInput(f"there is no edit of the kind {unknown[0]!r}; the kinds are {', '.join(KINDS)}")
@@ -130,7 +133,7 @@ def edit_texts(
             raise BadInput(f"text {i} is a {type(text).__name__}: give an empty text where there is none")
     if not least > 0:
         raise BadInput(f"least must be positive, not {least!r}")
-    spans = [[(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)] for text in texts]
+    spans = [[(m.group(), m.start(), m.end()) for m in _token().finditer(text)] for text in texts]
     alike = slots_of([[word for word, _, _ in own] for own in spans], least=least)
     for name, words in (slots or {}).items():
         if isinstance(words, str) or not all(isinstance(w, str) for w in words):
@@ -160,7 +163,7 @@ def edit_records(
     Parameters
     ----------
     records : sequence of n mappings
-        Field -> value; None and "" are no value, and stay.
+        Field -> value; None, NaN and "" are no value, and stay.
     groups : (n,) int, optional
         Equal number = the same thing; default is that every item is only its own.
     fields : collection of str, optional
@@ -175,10 +178,12 @@ def edit_records(
     BadInput
         A field that no record has, groups of another length.
     """
+    if isinstance(fields, str):
+        raise BadInput(f"fields must be a collection of fields, as in [{fields!r}]")
     values: dict[str, dict[str, Any]] = defaultdict(dict)  # field -> what it says -> a value that says it
     for record in records:
         for field, value in record.items():
-            if value is not None and value != "":
+            if _filled(value):
                 values[field].setdefault(_said(str(value)), value)
     missing = sorted(set(fields or ()) - {field for record in records for field in record})
     if missing:
@@ -188,7 +193,7 @@ def edit_records(
     def every(i: int) -> Iterator[_Edit]:
         record = records[i]
         for field, value in record.items():
-            if value is None or value == "" or (fields is not None and field not in fields):
+            if not _filled(value) or (fields is not None and field not in fields):
                 continue
             others = [said for said in values[field] if said != _said(str(value))]
             # A column of names has as many values as records: a few of them will do.
@@ -311,13 +316,27 @@ def _collected(
     )
 
 
+@lru_cache(maxsize=1)
+def _token() -> re.Pattern[str]:
+    """Return the pattern of a word, which may be hyphenated, or of what stands between words."""
+    word = word_pattern()
+    return re.compile(rf"{word}(?:[-'’.]{word})*|[^\w\s]+")
+
+
 def _said(text: str) -> str:
     """Return what two texts must share to say the same: their words in their order, whatever case or punctuation."""
-    return " ".join(w.casefold() for w in _TOKEN.findall(text) if w[0].isalnum() or not w.isascii())
+    return " ".join(w.casefold() for w in _token().findall(text) if w[0].isalnum() or not w.isascii())
+
+
+def _filled(value: Any) -> bool:
+    """Return whether a field holds a value; a table spells a missing number NaN."""
+    if isinstance(value, float):
+        return value == value
+    return value is not None and not (isinstance(value, str) and value == "")
 
 
 def _said_by(record: Mapping[str, Any]) -> str:
-    given = {f: _said(str(v)) for f, v in record.items() if v is not None and v != ""}
+    given = {f: _said(str(v)) for f, v in record.items() if _filled(v)}
     return "\n".join(f"{field}\t{given[field]}" for field in sorted(given))
 
 

@@ -81,10 +81,13 @@ def rank_encoders(
     Raises
     ------
     BadInput
-        Fewer than two modalities, different numbers of items, fewer than ``4 + folds`` of them.
+        Fewer than two modalities, one without an encoder, different numbers of items, fewer than ``4 + folds`` of them.
     """
     if len(features) < 2:
         raise BadInput(f"features must hold at least two modalities, got {list(features)}")
+    for m, encoders in features.items():
+        if not encoders:
+            raise BadInput(f"features[{m!r}] holds no encoder: leave {m!r} out, or give its vectors by encoder")
     check_positive("probe", probe)
     if check_positive("folds", folds) < 2:
         raise BadInput("folds must be at least 2: the interval comes from leaving one out")

@@ -151,9 +151,11 @@ def fit_heads(
         batches of their items, as further candidates.
     noisy_pairs : {None, "drop", "repair", "reweight", "keep"} or mapping
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
-        fits clearly best, where there is one; or show each as often as it is likely right. Training takes as many steps
-        as with all pairs; validation stays as it is. ``{"remedy": "drop", "looks": 2}`` judges a second time (see
-        `second_look`). "keep" does nothing; so does None, unless the objective is "auto" and many are surely wrong.
+        fits clearly best, where there is one; or show each as often as it is likely right. Epochs are more by as much
+        as each is shorter, so that as many pairs are shown as with all of them: in as many steps, but for "reweight",
+        which takes more and smaller ones. Validation stays as it is. ``{"remedy": "drop", "looks": 2}`` judges a second
+        time (see `second_look`). "keep" does nothing; so does None, unless the objective is "auto" and many are surely
+        wrong.
     dim : int
         Dimension of the space (of each member's).
     members : int
@@ -195,14 +197,14 @@ def fit_heads(
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     rng = generator(seed)
     training = PairData.check(X, present, groups)
-    every_group = training.groups
+    every_group, n = training.groups, len(training)
     training, held = split_off(training, valid, rng)
-    choice = _choice(settings, training, graded=relevance is not None, rng=generator(seed))
-    remedy = choice.noisy_pairs if choice and noisy_pairs is None else noisy_pairs
+    choice = _choice(settings, training, noisy_pairs, graded=relevance is not None, rng=generator(seed))
+    remedy = choice.noisy_pairs if choice else noisy_pairs
     if choice:
         settings = dataclasses.replace(settings, objective=choice.objective)
     settings, sizes = nested(settings, matryoshka, dim, head_named=head is not None)
-    quality, who_meets, n = None, sampler, len(next(iter(X.values())))
+    quality, who_meets = None, sampler
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with seeded(int(rng.integers(2**31)), target), at_precision(precision):
         trainer_of = partial(
@@ -214,12 +216,13 @@ def fit_heads(
             once = partial(_trained, trainer_of, settings, seed)
             left, who_meets, found, shown = remedied(training, who_meets, remedy, generator(seed), once)
             training, quality = left, found.placed(training.rows, n)
-            settings = dataclasses.replace(settings, epochs=max(1, round(settings.epochs / shown)))  # as many steps
+            settings = dataclasses.replace(settings, epochs=max(1, round(settings.epochs / shown)))  # as many pairs
         # From a generator of their own, so that batches are the same with and without them.
         companions = Companions(negatives, every_group, training, rng.spawn(1)[0]) if negatives else None
         trainer = trainer_of(training, settings, sampler=who_meets, rng=rng, companions=companions)
         run = Run(trainer, held and subsample(held, rng), max_seconds)
         run.train()
+        seconds = run.seconds  # what is measured afterwards is no training
         embedded = trainer.embed(held) if held else {}
     # Of several members the first comes first, so that its prefixes are those of the space; then whole members.
     sizes += tuple(dim * (i + 1) for i in range(1, members))
@@ -238,7 +241,7 @@ def fit_heads(
         heads=heads,
         history=run.history,
         best_epoch=run.best_epoch,
-        seconds=run.seconds,
+        seconds=seconds,
         random_state=seed,
         stopped=run.stopped,
         valid_metrics=metrics,
@@ -267,19 +270,26 @@ def check_options(recipe: str | Mapping[str, Any] | Recipe = "strong", **options
         build_objective(settings.objective)
 
 
-def _choice(recipe: Recipe, data: PairData, *, graded: bool, rng: np.random.Generator) -> Choice | None:
+def _choice(
+    recipe: Recipe, data: PairData, noisy_pairs: Any, *, graded: bool, rng: np.random.Generator
+) -> Choice | None:
     """Return what "auto" chooses by the training data; None for an objective that was named."""
     if recipe.objective == AUTO:
-        return choose(Facts.of(data, recipe.batch_size, graded=graded, rng=rng))
+        return choose(Facts.of(data, recipe.batch_size, graded=graded, rng=rng), noisy_pairs)
     if isinstance(recipe.objective, str):
         find("Objective", recipe.objective, besides=[AUTO])
     return None
 
 
 def _trained(trainer_of: Any, settings: Recipe, seed: int, data: PairData) -> dict[str, NumpyHead]:
-    """Return heads trained on some of the items without validation, for a second look at the others."""
+    """Return heads trained on some of the items without validation, for a second look at the others.
+
+    Ctrl-C ends the fit: there is nothing yet that could be kept.
+    """
     run = Run(trainer_of(data, settings, sampler="uniform", rng=generator(seed)))
     run.train()
+    if run.stopped == "interrupt":  # nobody wants what comes after a look that was broken off
+        raise KeyboardInterrupt
     return run.trainer.to_numpy()
 
 

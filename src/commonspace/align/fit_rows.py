@@ -15,6 +15,7 @@ from commonspace.align.edited import Edited
 from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.negatives import of_rows as negatives_of_rows
 from commonspace.align.relevance import of_rows
+from commonspace.align.samplers.of_rows import of_rows as sampler_of_rows
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Encoder
 from commonspace.encode.cache import Cache
@@ -84,6 +85,8 @@ def fit_rows(
     """
     if edited and options.get("negatives"):
         raise BadInput("give either edits, which are encoded for you, or negatives, not both")
+    if "sampler" in options:
+        options["sampler"] = sampler_of_rows(options["sampler"], train.positions)
     for m, own in encoders.items():
         fit_encoders(own, train, modality=m, on_error=on_error)
     X, present, blocks, skipped = encode_rows(encoders, train, on_error=on_error, cache=cache)

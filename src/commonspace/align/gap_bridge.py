@@ -79,7 +79,7 @@ class GapBridge(Map):
         check_choice("shift", shift, SHIFTS)
         if isinstance(noise, str):
             check_choice("noise", noise, NOISES)
-        elif not 0 <= noise < np.inf:
+        elif not isinstance(noise, int | float | np.number) or not 0 <= noise < np.inf:
             raise BadInput(f"noise must be a number of at least 0 or one of {', '.join(NOISES)}, not {noise!r}")
         if not 0 <= scale < np.inf:
             raise BadInput(f"scale must be a number of at least 0, not {scale!r}")

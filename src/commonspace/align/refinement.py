@@ -24,6 +24,9 @@ from commonspace.align.data import PairData
 from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.forward import NumpyHead
 from commonspace.align.heads.reopened import Reopened
+from commonspace.align.negatives import of_rows as negatives_of_rows
+from commonspace.align.relevance import of_rows
+from commonspace.align.samplers.of_rows import of_rows as sampler_of_rows
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.measure import Comparison, Estimate, Gap, compare, contrastive_gap, evaluate_retrieval
@@ -141,7 +144,7 @@ def refine(
     random_state : int, Generator or None
         Seed.
     **options
-        Further arguments of `fit_heads`.
+        Further arguments of `fit_heads`; `relevance`, `negatives` and what a sampler is told in positions of X.
 
     Raises
     ------
@@ -157,6 +160,11 @@ def refine(
     if temperature is None:
         known = heads.history[-1].get("temperature") if isinstance(heads, FitResult) and heads.history else None
         temperature = TEMPERATURE if known is None else known
+    options["relevance"] = of_rows(options.get("relevance"), training.rows)
+    if options.get("negatives"):
+        options["negatives"], _ = negatives_of_rows(options["negatives"], training.rows, len(data))
+    if "sampler" in options:
+        options["sampler"] = sampler_of_rows(options["sampler"], training.rows)
     judged = training if held is None else held
     before = standing(given, judged, random_state=seed)
     passed = fit_heads(
@@ -165,6 +173,8 @@ def refine(
         head={m: Reopened(h) for m, h in given.items()}, dim=next(iter(given.values())).dim, epochs=epochs, lr=lr,
         batch_size=batch_size, random_state=seed, **{"schedule": "cosine", "warmup": 0.1, **options},
     )  # fmt: skip
+    if passed.pair_quality is not None:
+        passed = replace(passed, pair_quality=passed.pair_quality.placed(training.rows, len(data)))
     after = standing(passed.heads, judged, random_state=seed)
     changes = _changes(before, after, judged, seed)
     return Refined(passed, before, after, changes, len(judged), held is not None)

@@ -133,8 +133,8 @@ def views_of_paths(paths: Sequence[Sequence[Hashable]]) -> dict[str, list[set[Ha
 def views_of_records(records: Sequence[Mapping[str, Any]]) -> dict[str, list[set[Hashable]]]:
     """Return the views of labels that are records: one a field, the names of the filled fields, and fields with values.
 
-    A cell may hold one value or a list, set or tuple of several; None and empty ones are not filled. An empty record is
-    no label.
+    A cell may hold one value or a list, set or tuple of several; None, NaN and empty ones are not filled. An empty
+    record is no label.
     """
     cells = [{field: _values(v) for field, v in record.items()} for record in records]
     filled = [{field: v for field, v in row.items() if v} for row in cells]
@@ -202,9 +202,8 @@ def _labelled_only(grades: np.ndarray, labelled: np.ndarray) -> np.ndarray:
 
 
 def _values(cell: Any) -> set[Hashable]:
-    if cell is None or cell == "":
-        return set()
-    return set(cell) if isinstance(cell, list | tuple | set | frozenset) else {cell}
+    several = cell if isinstance(cell, list | tuple | set | frozenset) else [cell]
+    return {v for v in several if not (v is None or v == "" or (isinstance(v, float) and v != v))}
 
 
 def _check_not_text(sets: Sequence[Any], name: str) -> None:

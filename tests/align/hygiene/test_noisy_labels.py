@@ -172,3 +172,8 @@ def test_impossible_arguments_are_refused(change: dict[str, object], match: str)
     arguments = {"X": X, "labels": np.arange(8) % 4, "texts": texts, "definitions": definitions, **change}
     with pytest.raises(BadInput, match=match):
         clean_labels(**arguments)
+
+
+def test_an_audit_with_too_few_names_of_classes_is_refused(cleaned: tuple[CleanedLabels, np.ndarray]) -> None:
+    with pytest.raises(BadInput, match="classes names 1 classes, and there are 4"):
+        cleaned[0].table(classes=["one"])

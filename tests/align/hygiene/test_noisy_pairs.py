@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tests.align.conftest import shuffled, two_views
 
-from commonspace.align.hygiene.noisy_pairs import PairQuality, pair_quality
+from commonspace.align.data import PairData
+from commonspace.align.hygiene.noisy_pairs import PairQuality, pair_quality, wrong_share
 from commonspace.core.errors import BadInput
 
 
@@ -107,3 +108,17 @@ def test_data_that_is_all_wrong_is_not_trained_on() -> None:
 def test_impossible_arguments_are_refused(arguments: dict[str, int]) -> None:
     with pytest.raises(BadInput):
         pair_quality(two_views(60), **arguments)
+
+
+def test_a_modality_of_which_no_pair_was_judged_is_named(noisy: tuple[PairQuality, np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(BadInput, match="no pair with 'txt' was judged; there are pairs of a, b"):
+        noisy[0].probability("txt")
+
+
+def test_pairs_of_one_group_are_not_estimated_beside_others_that_are() -> None:
+    X = {**two_views(200), "c": two_views(200, seed=3)["a"]}
+    together = np.arange(200) < 60  # only these have c, and all of them are one thing
+    data = PairData.check(X, {"c": together}, np.where(together, 0, np.arange(200)))
+    estimate = wrong_share(data, rng=np.random.default_rng(0))
+    assert estimate is not None
+    assert estimate.n == 200

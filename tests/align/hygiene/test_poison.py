@@ -96,3 +96,16 @@ def test_the_seed_decides_the_halves_and_arguments_are_checked() -> None:
     for wrong in ({"least": 3}, {"similarity": 1.5}, {"similarity": float("nan")}):
         with pytest.raises(BadInput):
             find_triggers(X, **wrong)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("image", [np.ones((240, 5)), np.random.default_rng(0).normal(size=(240, 1))])
+def test_a_side_that_hardly_varies_hides_no_mark(image: np.ndarray) -> None:
+    text = np.repeat(np.random.default_rng(1).normal(size=(6, 10)), 40, axis=0)
+    assert not find_triggers({"image": image, "text": text}).suspicious.any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_group_that_everybody_is_in_stands_out_from_nobody() -> None:
+    X = {m: np.random.default_rng(i).normal(size=(100, 6)) for i, m in enumerate("ab")}
+    assert find_triggers(X, similarity=-0.999).groups == []

@@ -99,3 +99,23 @@ def test_training_without_wrong_pairs_takes_as_many_steps() -> None:
 def test_a_remedy_that_is_none_is_refused(spec: dict[str, object]) -> None:
     with pytest.raises(BadInput, match="noisy_pairs"):
         fit_heads(two_views(100), noisy_pairs=spec, valid=None)
+
+
+@pytest.mark.parametrize("remedy", [True, 0.4, ["drop"]])
+def test_what_names_no_remedy_is_refused(remedy: object) -> None:
+    with pytest.raises(BadInput, match='noisy_pairs must be "keep", "drop"'):
+        fit_heads(two_views(100), noisy_pairs=remedy, valid=None)
+
+
+def test_reweighting_shows_as_many_pairs_in_more_and_smaller_steps() -> None:
+    X, _, _ = shuffled(n=500, share=0.4)
+    fitted = fit_heads(X, dim=8, epochs=10, noisy_pairs="reweight", baselines=(), valid=None, batch_size=50)
+    assert len(fitted.history) == round(10 / fitted.pair_quality.likely.mean())
+
+
+def test_a_modality_that_was_not_judged_stays_as_it_is() -> None:
+    X, _, _ = shuffled()
+    X["c"] = X["a"]
+    data = PairData.check(X, {"c": np.arange(600) < 20})
+    left = cleaned(data, pair_quality(X, present=data.present))
+    assert left.present["c"].sum() == 20

@@ -91,3 +91,19 @@ def test_impossible_arguments_are_refused(arguments: dict[str, object]) -> None:
 def test_one_text_in_place_of_several_is_refused() -> None:
     with pytest.raises(BadInput, match="sequence of texts"):
         filter_texts("a red bird")
+
+
+def test_a_missing_cell_of_a_table_is_no_text_and_anything_else_is_refused() -> None:
+    found = filter_texts(["a red bird", float("nan"), None])  # type: ignore[list-item]
+    assert found.verdict.tolist() == ["kept", "empty", "empty"]
+    with pytest.raises(BadInput, match="text 1 is a int, 3"):
+        filter_texts(["a red bird", 3])  # type: ignore[list-item]
+
+
+def test_words_with_vowel_signs_count_once() -> None:
+    assert filter_texts(["हिन्दी भाषा का शब्द"], most_words=4).verdict.tolist() == ["kept"]
+
+
+def test_items_that_cannot_be_counted_are_refused() -> None:
+    with pytest.raises(BadInput, match="item 1 is a list"):
+        filter_texts(["a red bird", "a blue bird"], items=["x", ["y"]])  # type: ignore[list-item]

@@ -116,3 +116,9 @@ def test_positives_come_place_by_place() -> None:
 def test_impossible_arguments_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         Ranking(**arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"weights": {"text->img": 0.0}}, {"negatives": {"img->text": "hardest"}}])
+def test_a_direction_that_there_is_not_is_named(arguments: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match=r"no direction .*; there is text->image, image->text"):
+        Ranking(**arguments)(random_views())

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from commonspace.align.data import PairData
 from commonspace.align.samplers.locality import Locality
 from commonspace.core.errors import BadInput
 
@@ -85,3 +86,20 @@ def test_misses_must_be_one_row_an_item(wrong: Any) -> None:
 def test_an_unknown_growth_is_refused() -> None:
     with pytest.raises(BadInput, match="growth"):
         Locality(growth="tree")
+
+
+def test_near_misses_are_those_of_the_items_that_are_left() -> None:
+    data = PairData.check({m: np.ones((len(ROOMS), 2)) for m in "ab"}).take(np.arange(0, len(ROOMS), 2))
+    mine = Locality(batch_size=5, misses=misses())
+    mine.prepare(data, np.random.default_rng(0))
+    batches = epoch(mine, len(data))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(data)))
+    rooms = ROOMS[::2]
+    assert np.mean([len(set(rooms[batch])) == 1 for batch in batches]) > 0.5  # random ones hold 4 of the 12 rooms
+    assert mine.misses.shape == (len(ROOMS), 5)
+
+
+def test_near_misses_of_other_data_are_refused_before_training() -> None:
+    data = PairData.check({m: np.ones((200, 2)) for m in "ab"})
+    with pytest.raises(BadInput, match="one row an item given to training"):
+        Locality(misses=misses()).prepare(data, np.random.default_rng(0))

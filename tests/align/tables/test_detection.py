@@ -108,3 +108,13 @@ def test_an_empty_table_and_one_that_is_not_there_are_refused():
         detect({"a": []})
     with pytest.raises(NotFound):
         detect("nowhere.csv")
+
+
+def test_a_language_beside_a_pair_is_not_what_the_pair_shows():
+    rows = [
+        {"text": f"satz {i} von vielen", "text_en": f"sentence {i} of many", "lang": ["de", "nl"][i % 2]}
+        for i in range(40)
+    ]
+    assert [c.role for c in detect(rows).columns] == ["side", "side", "label"]
+    assert detect(rows).roles.label is None
+    assert detect([{**row, "thing_id": f"t{i // 2}"} for i, row in enumerate(rows)]).roles.label == "thing_id"

@@ -98,3 +98,10 @@ def test_the_answer_is_json():
 def test_a_table_without_two_sides_is_refused():
     with pytest.raises(BadInput, match="two are needed"):
         suited({"a": PAIRS["a"]})
+
+
+def test_what_refuses_few_pairs_or_no_labels_is_not_said_to_suit():
+    few = by_name(suited({side: cells[:40] for side, cells in PAIRS.items()}))
+    assert not few["find_triggers"].suits
+    assert by_name(suited(PAIRS))["find_triggers"].suits
+    assert not by_name(suited(PAIRS))["choose_bridge"].suits

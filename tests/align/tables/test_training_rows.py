@@ -243,3 +243,19 @@ def test_a_space_is_fitted_on_rows_with_grades_and_wrong_items():
     )
     assert space.fitted
     assert report.n_train == len(train)
+
+
+def test_of_a_pair_that_is_graded_twice_the_best_grade_counts():
+    rows = [{"q": "x", "a": "y", "s": 1}, {"q": "x", "a": "y", "s": 3}, {"q": "z", "a": "w", "s": 2}]
+    made = Roles(sides={"q": "q", "a": "a"}, score="s").apply(rows)
+    assert made.left_out["said twice"] == 1
+    assert made.grades(np.arange(2)).tolist() == [[3, 0], [0, 2]]
+
+
+def test_a_bad_score_is_named_by_its_row_in_the_table_that_was_filtered():
+    rows = [{"q": f"q {i}", "a": f"a {i}", "lang": ["de", "en"][i % 2], "s": "?" if i == 7 else 1} for i in range(9)]
+    with pytest.raises(BadInput, match="in row 7 is"):
+        Roles(sides={"q": "q", "a": "a"}, score="s", where={"lang": "en"}).apply(rows)
+    tagged = [{**row, "s": "one text" if i == 7 else ["x"]} for i, row in enumerate(rows)]
+    with pytest.raises(BadInput, match="in row 7 are"):
+        Roles(sides={"q": "q", "a": "a"}, tags="s", where={"lang": "en"}).apply(tagged)

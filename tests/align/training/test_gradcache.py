@@ -79,3 +79,12 @@ def test_batch_normalisation_is_recognised() -> None:
 def test_a_chunk_of_nothing_is_refused() -> None:
     with pytest.raises(BadInput, match="chunk_size"):
         cached_backward({}, {}, lambda z: torch.zeros(()), chunk_size=0)
+
+
+def test_a_batch_with_nothing_to_learn_from_brings_no_gradient() -> None:
+    heads, inputs, _ = world(0.0)
+    loss = cached_backward(
+        {m: heads[m] for m in inputs}, inputs, lambda _: torch.zeros((), dtype=torch.float64), chunk_size=4
+    )
+    assert loss == 0
+    assert all(p.grad is None for head in heads.values() for p in head.parameters())

@@ -108,6 +108,8 @@ class CleanedLabels(Audit):
         """
         ids, columns = shown(len(self.given), items, ids)
         names = range(self.probability.shape[1]) if classes is None else classes
+        if len(names) != self.probability.shape[1]:
+            raise BadInput(f"classes names {len(names)} classes, and there are {self.probability.shape[1]}")
         rows = []
         for i in np.argsort(-self.doubt, kind="stable").tolist():
             best, own = int(self.probability[i].argmax()), int(self.given[i])

@@ -34,7 +34,7 @@ import numpy as np
 
 from commonspace.align.data import PairData
 from commonspace.align.hygiene.audit import Audit, Columns, shown
-from commonspace.align.hygiene.enough import LEAST, enough_pairs
+from commonspace.align.hygiene.enough import LEAST, enough_pairs, enough_rows
 from commonspace.align.hygiene.pair_judges import BLOCK, TAIL, TEMPERATURES, Judge, by_map, judged_once, learned_map
 from commonspace.core.errors import BadInput
 from commonspace.core.progress import task
@@ -102,7 +102,12 @@ class PairQuality(Audit):
 
         The highest over its pairs: one partner that fits is enough, a partner that does not may itself be wrong. NaN
         for items without a judged pair.
+
+        Raises `BadInput` for a modality of which no pair was judged.
         """
+        known = list(dict.fromkeys(m for names in self.judged for m in names))
+        if modality not in known:
+            raise BadInput(f"no pair with {modality!r} was judged; there are pairs of {', '.join(known)}")
         out = np.full(self.n, np.nan)
         for names, found in self.judged.items():
             if modality in names:
@@ -200,7 +205,7 @@ def pair_quality(
     Raises
     ------
     BadInput
-        As `fit_heads`; or fewer than 50 items in every pair of modalities.
+        As `fit_heads`; or fewer than 50 items, or items of one group only, in every pair of modalities.
     """
     data = PairData.check(X, present, groups)
     return judge(data, folds=folds, repeats=repeats, rng=generator(random_state))
@@ -245,14 +250,14 @@ def wrong_share(data: PairData, *, most: int = BLOCK, rng: np.random.Generator) 
     Returns
     -------
     Estimate or None
-        Mean over the pairs of modalities that share at least 50 items; None if there is none.
+        Mean over the pairs of modalities that share at least 50 items of two groups or more; None if there is none.
     """
     first = data.modalities[0]
     asked = [names for names in combinations(data.modalities, 2) if len(data.modalities) <= 3 or first in names]
     tails = []
     for a, b in asked:
         rows = rng.permutation(data.shared(a, b))[:most]
-        if len(rows) >= LEAST:
+        if enough_rows(data, rows):
             learned = partial(_a_map, data.X[a][rows, 0], data.X[b][rows, 0])
             parts = np.array_split(rng.permutation(len(rows)), 5)
             _, _, tail = judged_once(data.groups[rows], parts, learned)

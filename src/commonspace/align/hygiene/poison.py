@@ -128,6 +128,8 @@ def find_triggers(
 ) -> TriggerReport:
     """Look for pairs that a mark in one side may have been planted with.
 
+    A side that varies in fewer than two directions is not looked at: a mark cannot be told from the rest of it.
+
     Parameters
     ----------
     X : mapping of str to (n, d_in) or (n, variants, d_in) array
@@ -160,8 +162,11 @@ def find_triggers(
     enough = enough_pairs(data, permutations(data.modalities, 2), "tell what is common from what is planted")
     for (marked, label), rows in enough.items():
         W = whitened(data.X[marked][rows, 0])
+        if W.shape[1] < 2:
+            continue
         for members in like(data.X[label][rows, 0], similarity, least):
-            found.append(_judged(W, members, rows, marked, label, least, rng))
+            if len(rows) - len(members) >= 2:  # others to stand out from
+                found.append(_judged(W, members, rows, marked, label, least, rng))
     return TriggerReport(len(data), sorted(found, key=lambda g: -g.score))
 
 

@@ -15,6 +15,7 @@ from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 
 REMEDIES = ("drop", "repair", "reweight")
+_NAMED = ", ".join(f'"{name}"' for name in REMEDIES)
 
 
 def remedied(
@@ -40,11 +41,7 @@ def remedied(
     train : callable
         From items to heads, for the second look.
     """
-    spec = {"remedy": remedy} if isinstance(remedy, str) else dict(remedy)
-    kind, looks = spec.pop("remedy", None), spec.pop("looks", 1)
-    check_choice("noisy_pairs", kind, REMEDIES)
-    if spec or looks not in (1, 2):
-        raise BadInput(f'noisy_pairs takes a remedy and looks=1 or 2, as in {{"remedy": "drop", "looks": 2}}: {remedy}')
+    kind, looks = _read(remedy)
     quality = judge(data, rng=rng)
     if looks == 2:
         first = cleaned(data, quality)
@@ -58,6 +55,18 @@ def remedied(
         shown = len(left) / len(data)
     left.check_trainable("what is left of the training part without the pairs that are likely wrong")
     return left, sampler, quality, shown
+
+
+def _read(remedy: Any) -> tuple[str, int]:
+    """Return the remedy and how often pairs are judged."""
+    if not isinstance(remedy, str | Mapping):
+        raise BadInput(f'noisy_pairs must be "keep", {_NAMED} or a mapping with one of these, not {remedy!r}')
+    spec = {"remedy": remedy} if isinstance(remedy, str) else dict(remedy)
+    kind, looks = spec.pop("remedy", None), spec.pop("looks", 1)
+    check_choice("noisy_pairs", kind, REMEDIES)
+    if spec or looks not in (1, 2):
+        raise BadInput(f'noisy_pairs takes a remedy and looks=1 or 2, as in {{"remedy": "drop", "looks": 2}}: {remedy}')
+    return kind, looks
 
 
 class Likely:
@@ -109,9 +118,8 @@ def repaired(data: PairData, quality: PairQuality) -> PairData:
 
 def cleaned(data: PairData, quality: PairQuality) -> PairData:
     """Return the items without the sides that likely belong to no other side of theirs."""
-    present = {}
-    for m, there in data.present.items():
-        p = quality.probability(m)
-        present[m] = there & ~(p <= SURE)  # NaN was not judged and stays
+    present = dict(data.present)
+    for m in {m for names in quality.judged for m in names}:
+        present[m] = data.present[m] & ~(quality.probability(m) <= SURE)  # NaN was not judged and stays
     left = np.flatnonzero(np.any(list(present.values()), axis=0))
     return PairData(data.X, present, data.groups, data.rows).take(left)

@@ -21,7 +21,6 @@ of whoever has the pictures.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from commonspace.align.hygiene.audit import Audit, Columns, shown
+from commonspace.align.words import words_of
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.vectors import check_positive
@@ -110,7 +110,7 @@ def filter_texts(
     Parameters
     ----------
     texts : sequence of n str
-        The text of each pair; None and blanks are no text.
+        The text of each pair; None, NaN (as tables spell a missing cell) and blanks are no text.
     items : sequence of n, optional
         What the text belongs to, for example a picture's digest; equal means the same. By default every pair is an item
         of its own.
@@ -119,7 +119,8 @@ def filter_texts(
     most_texts : int
         The most different texts that an item may have.
     fewest_words, most_words : int
-        How long a text may be. Set the first to 1 for names and labels.
+        How long a text may be. Set the first to 1 for names and labels, and for languages that are written without
+        blanks, of which a sentence counts as one word.
     least_seen : int
         In how many of the different texts every word must occur; 1 asks nothing.
 
@@ -130,7 +131,8 @@ def filter_texts(
     Raises
     ------
     BadInput
-        A limit below 1, limits that leave nothing, one text in place of several, items of another number.
+        A limit below 1, limits that leave nothing, one text in place of several, something that is no text, items of
+        another number or that cannot be told apart.
     """
     limits = {"most_items": most_items, "most_texts": most_texts, "fewest_words": fewest_words}
     for name, value in {**limits, "most_words": most_words, "least_seen": least_seen}.items():
@@ -142,11 +144,14 @@ def filter_texts(
     owners: Sequence[Hashable] = range(len(texts)) if items is None else list(items)
     if len(owners) != len(texts):
         raise BadInput(f"every text needs its item: got {len(texts)} texts and {len(owners)} items")
-    given = ["" if text is None else text for text in texts]
+    for i, owner in enumerate(owners):
+        if not isinstance(owner, Hashable):
+            raise BadInput(f"item {i} is a {type(owner).__name__}, which cannot be counted: pass its name or digest")
+    given = [_text(text, i) for i, text in enumerate(texts)]
     keys = [" ".join(text.lower().split()) for text in given]
     pairs = set(zip(owners, keys, strict=True))
     items_of, texts_of = Counter(key for _, key in pairs), Counter(owner for owner, _ in pairs)
-    words = {key: re.findall(r"\w+", key) for key in items_of}
+    words = {key: words_of(key) for key in items_of}
     seen = Counter(word for own in words.values() for word in set(own))
 
     def verdict(owner: Hashable, key: str) -> tuple[str, str]:
@@ -168,3 +173,12 @@ def filter_texts(
 
     found = [verdict(owner, key) for owner, key in zip(owners, keys, strict=True)]
     return FilteredTexts(given, np.array([v for v, _ in found], dtype=str), [r for _, r in found])
+
+
+def _text(cell: Any, i: int) -> str:
+    """Return a text, empty where there is none."""
+    if cell is None or (isinstance(cell, float) and cell != cell):
+        return ""
+    if not isinstance(cell, str):
+        raise BadInput(f"text {i} is a {type(cell).__name__}, {cell!r}: pass texts, and None where there is none")
+    return cell

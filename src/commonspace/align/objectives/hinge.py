@@ -9,7 +9,8 @@ several positives each counts by its relevance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import permutations
 
 import torch
 from torch import Tensor
@@ -45,6 +46,24 @@ class Hinge(BothWays):
             raise BadInput(f"weights of directions must be at least 0, not {dict(weights or {})}")
         self.margin = margin
         self.weights = weights
+
+    def named(self) -> Iterable[str]:
+        """Return the directions that arguments speak of."""
+        return self.weights or ()
+
+    def forward(self, views: Views) -> Tensor:
+        """Return the mean over pairs of modalities; zero for a batch without positives.
+
+        Raises
+        ------
+        BadInput
+            If an argument speaks of a direction that there is not.
+        """
+        known = [f"{a}->{b}" for a, b in permutations(views.z, 2)]
+        for way in self.named():
+            if way not in known:
+                raise BadInput(f"there is no direction {way!r}; there is {', '.join(known)}")
+        return super().forward(views)
 
     def cost(self, way: str, scores: Tensor, shares: Tensor, negatives: Tensor) -> Tensor:
         """Return (r,) what the queries of one direction cost.

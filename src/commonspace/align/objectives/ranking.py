@@ -20,7 +20,7 @@ from "FaceNet: A Unified Embedding for Face Recognition and Clustering".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -80,6 +80,10 @@ class Ranking(Hinge):
             check_choice("negatives", choice, CHOICES)
         self.negatives = negatives
         self.draws = check_positive("draws", draws)
+
+    def named(self) -> Iterable[str]:
+        """Return the directions that arguments speak of."""
+        return [*super().named(), *(() if isinstance(self.negatives, str) else self.negatives)]
 
     def cost(self, way: str, scores: Tensor, shares: Tensor, negatives: Tensor) -> Tensor:
         """Return (r,) what the queries of one direction cost."""

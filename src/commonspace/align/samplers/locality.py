@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Locality:
     batch_size : int
         The most items a batch holds.
     misses : (n, k) int array, optional
-        Near misses of each item, numbers below 0 for none; without it batches are random.
+        Near misses of each item that training was given, numbers below 0 for none; without it batches are random.
     growth : {"walk", "snowball"}
         How a batch grows.
     draws : int
@@ -67,12 +68,31 @@ class Locality:
         self.misses = misses
         self.growth = growth
         self.draws = check_positive("draws", draws)
+        self._near: np.ndarray | None = None
+
+    def prepare(self, data: Any, rng: np.random.Generator) -> None:
+        """Find the near misses of the items that will be sampled, where some were held out or dropped.
+
+        Parameters
+        ----------
+        data : PairData
+            The training items.
+        rng : numpy Generator
+            Not used.
+        """
+        if self.misses is None:
+            return
+        given = np.asarray(self.misses)
+        if given.ndim != 2 or given.dtype.kind not in "iu" or (len(data) and len(given) <= data.rows.max()):
+            raise BadInput(f"misses must be whole numbers, one row an item given to training, not {given.shape}")
+        self._near = given[data.rows]
 
     def batches(self, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Yield the index arrays of one epoch over n items."""
         if n == 0:
             return
-        misses = np.full((n, 0), -1) if self.misses is None else np.asarray(self.misses)
+        given = self.misses if self._near is None else self._near
+        misses = np.full((n, 0), -1) if given is None else np.asarray(given)
         if misses.ndim != 2 or len(misses) != n or misses.dtype.kind not in "iu":
             raise BadInput(f"misses must be ({n}, k) whole numbers, one row an item, not {misses.shape}")
         holders = _holders(misses)

@@ -5,7 +5,8 @@ column gets what it holds and, from that and its name, one role:
 
     side        texts, pictures, vectors: something that an encoder reads
     negatives   the same under a name such as "negative" or "wrong"
-    label       few values that come again and again, names such as "label" or "category", ids that are not unique
+    label       few values that come again and again; names such as "label" or "category"; ids that are not unique
+                (only with such a name is it what rows show in common, in the guess)
     score       numbers of at least 0 under a name such as "score" or "relevance"
     tags        lists of words
     id          every value once, without words in it
@@ -53,6 +54,8 @@ class Seen:
         In words.
     values : int
         Different ones among the texts or numbers looked at.
+    named : bool
+        Whether its name speaks of the role.
     """
 
     column: str
@@ -60,6 +63,7 @@ class Seen:
     role: str
     why: str
     values: int = 0
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ class Detected:
     def roles(self) -> Roles:
         """The guess as a recipe: of several labels the finest; beside a single side, the finest in words is the other.
 
+        A label must say so by its name: a language or a vendor comes again and again, too, and what shares one is not
+        the same thing.
+
         Raises
         ------
         BadInput
@@ -96,6 +103,7 @@ class Detected:
         if len(sides) == 1 and names:
             sides.append(names[0].column)
             labels.remove(names[0])
+        labels = [c for c in labels if c.named]
         if len(sides) < 2:
             seen = ", ".join(f"{c.column} ({c.role or c.holds})" for c in self.columns) or "no column"
             raise BadInput(
@@ -145,7 +153,8 @@ def _column(name: str, cells: Sequence[Any]) -> list[Seen]:
     holds = _holds(filled)
     role, why = _role(name, holds, filled)
     values = len(set(filled)) if holds in ("text", "number") else 0
-    return [Seen(name, holds, role, why, values)]
+    named = _said(name) in ((role, "id") if role == "label" else (role,))
+    return [Seen(name, holds, role, why, values, named)]
 
 
 def _holds(filled: Sequence[Any]) -> str:

@@ -34,9 +34,9 @@ CALLS: dict[str, str] = {
     "curate": "label",
     "clean_labels": "label",
     "filter_texts": "texts",
-    "find_triggers": "pairs",
+    "find_triggers": "pairs to judge",
     "refine": "pairs",
-    "choose_bridge": "pairs",
+    "choose_bridge": "label",
     "relevance.by_text": "label",
     "relevance.by_sets": "tags",
 }

@@ -140,14 +140,16 @@ def training_rows(roles: Roles, table: Table) -> TrainingRows:
     part = table.take(chosen)
     sides = {m: _items(part, s, f"the side {m!r} of {me}") for m, s in roles.sides.items()}
     keys = {m: np.array([_key(cell, i) for i, cell in enumerate(cells)], object) for m, cells in sides.items()}
-    score = _scores(roles, part)
+    score = _scores(roles, part, chosen)
     labels = None if roles.label is None else read_column(part, roles.label, f"the label of {me}")
-    tags = None if roles.tags is None else _tags(roles, part)
+    tags = None if roles.tags is None else _tags(roles, part, chosen)
 
     empty = np.logical_and.reduce([[cell is None for cell in cells] for cells in sides.values()])
     irrelevant = np.zeros(len(part), bool) if score is None else np.asarray(score == 0) & ~empty
     first = _first_said(keys, labels, irrelevant)
     twice = (first != np.arange(len(part))) & ~empty
+    if score is not None:
+        np.maximum.at(score, first, score)  # of a pair that is graded several times the best grade counts
     keep = np.flatnonzero(~empty & ~twice & ~irrelevant)
     if len(keep) < 2:
         raise BadInput(f"{me} leaves {len(keep)} rows to learn from, and at least 2 are needed")
@@ -219,7 +221,7 @@ def _key(cell: Any, row: int) -> Any:
         return ("row", row)
 
 
-def _scores(roles: Roles, table: Table) -> np.ndarray | None:
+def _scores(roles: Roles, table: Table, rows: np.ndarray) -> np.ndarray | None:
     if roles.score is None:
         return None
     out = np.empty(len(table))
@@ -229,16 +231,16 @@ def _scores(roles: Roles, table: Table) -> np.ndarray | None:
         except (TypeError, ValueError):
             out[i] = np.nan
         if not (np.isfinite(out[i]) and out[i] >= 0):
-            raise BadInput(f"the score of {roles.called} in row {i} is {cell!r}: it must be a number of at least 0")
+            raise BadInput(f"the score of {roles.called} in row {rows[i]} is {cell!r}: it must be a number >= 0")
     return out
 
 
-def _tags(roles: Roles, table: Table) -> list[set[Any]]:
+def _tags(roles: Roles, table: Table, rows: np.ndarray) -> list[set[Any]]:
     out = []
     for i, cell in enumerate(read_column(table, roles.tags or "", f"the tags of {roles.called}")):
         if isinstance(cell, str):
             raise BadInput(
-                f"the tags of {roles.called} in row {i} are the text {cell!r}, not a list: "
+                f"the tags of {roles.called} in row {rows[i]} are the text {cell!r}, not a list: "
                 'use {"column": ..., "transform": "split"}'
             )
         out.append(set() if cell is None else set(np.asarray(cell, object).ravel().tolist()))

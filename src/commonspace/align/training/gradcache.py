@@ -60,6 +60,8 @@ def cached_backward(
                 parts.append(forward[name](chunk))
             z[name] = torch.cat(parts).requires_grad_()
     loss = loss_of(z)
+    if not loss.requires_grad:  # a batch with nothing in it to learn from
+        return loss.detach()
     torch.autograd.backward(loss)
     replay = iter(states)
     for name, x in inputs.items():

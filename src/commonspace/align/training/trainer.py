@@ -308,10 +308,18 @@ class Trainer:
 
     def _given(self, rows: np.ndarray) -> Tensor:
         """Return the relevance that the user's function gives of positions in the user's data, checked."""
-        n = len(rows)
-        given = torch.as_tensor(np.asarray(self.relevance(rows)), dtype=torch.float32)  # type: ignore[misc]
-        if tuple(given.shape) != (n, n) or not bool((given >= 0).all()):
-            raise BadInput(f"relevance must return a ({n}, {n}) array of numbers >= 0 for {n} positions")
+        n, found = len(rows), self.relevance(rows)  # type: ignore[misc]
+        try:
+            table = np.array(found, dtype=np.float32)  # a copy: what the function may keep is not written to
+        except (TypeError, ValueError):
+            table = np.empty(0, np.float32)
+        if table.shape != (n, n) or not (np.isfinite(table) & (table >= 0)).all():
+            got = getattr(found, "shape", type(found).__name__)
+            raise BadInput(
+                f"relevance must return a ({n}, {n}) array of finite numbers >= 0 for {n} positions, not {got}; "
+                "a sparse one by its toarray()"
+            )
+        given = torch.from_numpy(table)
         own = torch.diagonal(given)
         own.copy_(torch.where(own > 0, own, torch.ones_like(own)))
         return given.to(self.device)
