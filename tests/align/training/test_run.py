@@ -23,6 +23,7 @@ class Paced:
         self.diagnostics: dict[str, float] = {}
         self.now = 0
         self.restored: list[int] = []
+        self.seen: dict[str, torch.Tensor] = {}
 
     def epoch(self, number: int) -> Iterator[torch.Tensor]:
         self.now = number + 1
@@ -78,3 +79,30 @@ def test_time_ends_an_epoch_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(CommonspaceError, match=r"diverged in epoch 2 .*lower lr, now 0.1"):
         trained(Paced(lambda number: float("nan") if number else 1.0))
+
+
+class Shrinking(Paced):
+    """Vectors that fill their space at first and then move to one place."""
+
+    def epoch(self, number: int) -> Iterator[torch.Tensor]:
+        spread = torch.randn(64, 16, generator=torch.Generator().manual_seed(number))
+        towards = torch.zeros(64, 16)
+        towards[:, 0] = 1.0
+        share = 0.0 if number < 4 else 1.0
+        self.seen = {"text": spread, "image": (1 - share) * spread + share * towards}
+        yield from super().epoch(number)
+
+
+def test_a_collapse_is_said_once_and_names_the_modality() -> None:
+    trainer = Shrinking(lambda number: 1.0, epochs=14)
+    with pytest.warns(RuntimeWarning, match="the vectors of 'image' have collapsed") as said:
+        run = trained(trainer)
+    assert len(said) == 1
+    assert run.history[0]["rank text"] > 10
+    assert run.history[-1]["rank image"] < 2 < run.history[-1]["rank text"]
+
+
+def test_too_few_rows_have_no_rank() -> None:
+    trainer = Paced(lambda number: 1.0, epochs=1)
+    trainer.seen = {"text": torch.randn(8, 16)}
+    assert "rank text" not in trained(trainer).history[0]

@@ -1,6 +1,10 @@
 """`Run`: epoch after epoch, of which the best on held-out pairs is kept, until there is a reason to stop.
 
 Ctrl-C is such a reason: what was best until then is kept. Only before the first epoch is over it is passed on.
+
+After every epoch the effective rank of each modality's last batch goes into the history (see
+`commonspace.measure.health.collapse`). Where it falls to almost nothing, all items have come to lie in one place, and a
+warning says so once. Smaller losses of rank are no alarm: objectives that draw classes together make them.
 """
 
 from __future__ import annotations
@@ -17,6 +21,11 @@ from commonspace.align.training.trainer import Trainer
 from commonspace.align.training.validation import retrieval_figures
 from commonspace.core.errors import CommonspaceError
 from commonspace.core.progress import task
+from commonspace.core.warning import warn
+from commonspace.measure import CollapseAlarm
+
+# Of the highest rank seen: below that a space is taken for collapsed.
+COLLAPSED = 0.02
 
 
 class Run:
@@ -50,6 +59,7 @@ class Run:
         self.best_mrr = -1.0
         self.best: Any = None
         self.stopped = "epochs"
+        self.alarms: dict[str, CollapseAlarm] = {}
         self.start = time.perf_counter()
 
     @property
@@ -89,7 +99,7 @@ class Run:
             raise CommonspaceError(
                 f"training diverged in epoch {number + 1} (loss {mean}): lower lr, now {self.trainer.recipe.lr:g}"
             )
-        entry = {"epoch": number + 1, "loss": mean, "lr": self.trainer.lr, **self.trainer.diagnostics}
+        entry = {"epoch": number + 1, "loss": mean, "lr": self.trainer.lr, **self.trainer.diagnostics, **self._ranks()}
         if self.valid:
             figures = retrieval_figures(self.trainer.embed(self.valid), self.valid)
             entry |= {k: figures[k] for k in ("mrr", "r@1", "r@10") if k in figures}
@@ -99,6 +109,18 @@ class Run:
             self.best_epoch = number + 1
             self.best = self.trainer.snapshot()
         self.history.append({**entry, "seconds": self.seconds})
+
+    def _ranks(self) -> dict[str, float]:
+        """Return the effective rank of each modality, with a warning when one goes; none without enough rows."""
+        found = {}
+        for m, z in self.trainer.seen.items():
+            alarm = self.alarms.setdefault(m, CollapseAlarm(share=COLLAPSED, memory=0.01))
+            before = alarm.collapsed
+            if alarm.update(z.cpu().numpy()) and not before:
+                warn(f"the vectors of {m!r} have collapsed: {alarm.message}")
+            if alarm.history:
+                found[f"rank {m}"] = alarm.rank
+        return found
 
     def _note(self) -> str:
         last = self.history[-1]

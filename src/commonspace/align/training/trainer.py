@@ -64,6 +64,11 @@ class Trainer:
         For batches; torch's own generators are seeded from it.
     companions : Companions, optional
         Negatives that join the batches of their items.
+
+    Attributes
+    ----------
+    seen : dict of str to (batch, dim) tensor
+        Modality -> the unit rows of the last step, of the last member; nothing with gradient caching.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Trainer:
         averaged = self.members if recipe.average != "last" else []
         self.averages = [Average(m, kind=recipe.average, decay=recipe.decay) for m in averaged]
         self.optimiser = self._optimiser()
+        self.seen: dict[str, Tensor] = {}
 
     def epoch(self, number: int) -> Iterator[Tensor]:
         """Train one epoch (0, 1 ...) and yield the loss of each step, detached."""
@@ -251,7 +257,9 @@ class Trainer:
             inputs[MIXED, m] = mix(inputs[m], partner, share)
         if self.chunk_size is not None:
             return cached_backward(forward, inputs, loss_of, chunk_size=self.chunk_size)
-        loss = loss_of({name: forward[name](part) for name, part in inputs.items()})
+        units = {name: forward[name](part) for name, part in inputs.items()}
+        self.seen = {m: units[m].detach()[:, -self.dim :] for m in rows}
+        loss = loss_of(units)
         if loss.requires_grad:
             torch.autograd.backward(loss)
         return loss.detach()
