@@ -43,6 +43,8 @@ def test_after_an_error_nothing_more_is_begun():
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that stands for Ctrl-C here")
 def test_after_an_interrupt_nothing_more_is_begun_and_what_is_begun_has_ended():
+    # A shell makes its background processes deaf to Ctrl-C; the test is about those that hear it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     begun, ended = [], []
 
     def work(i):
@@ -52,8 +54,11 @@ def test_after_an_interrupt_nothing_more_is_begun_and_what_is_begun_has_ended():
         time.sleep(0.05)
         ended.append(i)
 
-    with pytest.raises(KeyboardInterrupt):
-        each(work, range(100), 2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            each(work, range(100), 2)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(begun) == len(ended) < 20
     assert each(lambda i: i, range(4), 2) == [0, 1, 2, 3]
 
