@@ -160,3 +160,9 @@ def test_results_can_be_read_and_written():
 def test_bad_input_is_named(call, words):
     with pytest.raises(BadInput, match=words):
         call(world([3, 2, 1]))
+
+
+def test_figures_know_their_queries():
+    found = cross_check(world([3, 2, 1]))
+    for figure in (found.consensus, *(s.reliability for s in found.systems)):
+        assert figure.ids == found.queries

@@ -161,6 +161,7 @@ def cross_check(
     reliability = _reliability(agreement, np.ones(len(names)) if consistency is None else consistency.mean(0), member)
     options: dict[str, Any] = {
         "groups": groups, "resamples": resamples, "confidence": confidence, "random_state": random_state,
+        "ids": tuple(queries),
     }  # fmt: skip
     figures = [estimate(values, "reliability", bounds=(0.0, 1.0), **options) for values in reliability.T]
     own: list[Estimate | None] = [None] * len(names)
