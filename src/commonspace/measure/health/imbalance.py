@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from commonspace.core.errors import BadInput
+from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
 from commonspace.measure.health.neighbours import nearest
@@ -68,7 +68,10 @@ class Imbalance:
     k: int
 
     def __getitem__(self, pair: tuple[str, str]) -> Direction:
-        return next(d for d in self.directions if (d.asks, d.answers) == pair)
+        for d in self.directions:
+            if (d.asks, d.answers) == pair:
+                return d
+        raise NotFound(f"there is no direction {pair!r}; modalities are {sorted({d.asks for d in self.directions})}")
 
     @property
     def worst(self) -> Direction:

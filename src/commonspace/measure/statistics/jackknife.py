@@ -61,6 +61,11 @@ class Parts:
         now, self._left = self._left[: len(positions)], self._left[len(positions) :]
         return now
 
+    def check(self, n: int) -> None:
+        """Raise `BadInput` unless there is a label for each of n rows and no more."""
+        if self.of is not None and len(self.of) != n:
+            raise BadInput(f"groups holds {len(self.of)} labels, but there are {n} rows: one label a row")
+
 
 def jackknifed(
     name: str,
@@ -129,6 +134,8 @@ def moments(
             counts[b] += len(some)
             sums[b] += some.sum(axis=0)
             grams[b] += some.T @ some
+    if deal is not None:
+        deal.check(rows.n)
     return counts, sums, grams
 
 
