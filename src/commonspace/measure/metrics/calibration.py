@@ -45,7 +45,8 @@ class Calibration:
     error : Estimate
         Calibration error after the monotone fit, on the half not fitted on.
     least : float
-        What perfect probabilities would show on as many answers.
+        What perfect probabilities would show on as many answers that are independent; where groups hang together even
+        they would show more.
     fit : ((m,), (m,)) arrays
         Scores and probabilities between which the fit on all answers is linear.
     """
