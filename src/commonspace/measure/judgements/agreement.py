@@ -34,7 +34,7 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.judgements.overlap import SIMILARITIES, between
 from commonspace.measure.judgements.runs import Id, check_runs
 from commonspace.measure.statistics.correlations import places
-from commonspace.measure.statistics.estimates import Estimate, draw_counts, estimate
+from commonspace.measure.statistics.estimates import Estimate, draw_counts, estimate, group_numbers
 
 
 @dataclass(frozen=True)
@@ -243,8 +243,7 @@ def _reliability(agreement: np.ndarray, trust: np.ndarray, member: np.ndarray) -
 def _ranks(reliability: np.ndarray, options: dict[str, Any]) -> list[Estimate]:
     """Return each system's place by mean reliability, with its interval over resamples of the queries."""
     n, systems = reliability.shape
-    labels = np.arange(n) if options["groups"] is None else np.asarray(options["groups"])
-    member = np.unique(labels, return_inverse=True)[1]
+    member = group_numbers(options["groups"], n)
     counts = draw_counts(generator(options["random_state"]), options["resamples"], int(member.max()) + 1)[:, member]
     drawn = (counts @ reliability) / counts.sum(axis=1, keepdims=True)
     place = places(reliability.mean(axis=0)[:, None])[:, 0]

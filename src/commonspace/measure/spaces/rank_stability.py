@@ -27,7 +27,7 @@ from commonspace.core.method import check_choice
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.statistics.correlations import midranks, places
-from commonspace.measure.statistics.estimates import Estimate, draw_counts
+from commonspace.measure.statistics.estimates import Estimate, draw_counts, group_numbers
 
 LEAST = 4
 SHARE = 0.95  # of draws that must agree
@@ -156,10 +156,7 @@ def rank_stability(
 
 def _drawn(groups: Any, d: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Return how often each data set counts: (resamples, d)."""
-    labels = np.arange(d) if groups is None else np.asarray(groups)
-    if labels.shape != (d,):
-        raise BadInput(f"groups must hold one label for each of the {d} data sets, not shape {labels.shape}")
-    member = np.unique(labels, return_inverse=True)[1]
+    member = group_numbers(groups, d, "data sets")
     return draw_counts(rng, resamples, int(member.max()) + 1)[:, member]
 
 
