@@ -31,3 +31,9 @@ def test_right_pairs_are_left_in_peace(look):
 
 def test_it_needs_enough_pairs():
     assert PairOutliers().look(world(0, n=40)[0], np.random.default_rng(0)) == []
+
+
+def test_one_thing_seen_often_has_no_other_partner_to_be_mixed_up_with():
+    z = np.random.default_rng(0).normal(size=(300, 12))
+    subject = Subject({"a": z, "b": z}, things={m: np.zeros(300, int) for m in "ab"})
+    assert PairOutliers().look(subject, np.random.default_rng(0)) == []

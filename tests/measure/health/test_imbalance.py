@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from commonspace.core.errors import BadInput
+from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.vectors import unit
 from commonspace.measure import imbalance
 
@@ -86,3 +86,15 @@ def test_the_report_is_plain_data_and_a_seed_repeats():
     found = imbalance(space(1.0), most=50, random_state=1)
     json.dumps(found.to_dict())
     assert found == imbalance(space(1.0), most=50, random_state=1)
+
+
+def test_a_pair_that_was_not_asked_for_is_named():
+    with pytest.raises(NotFound, match="'audio'"):
+        imbalance(space(0.5, (20, 20)), k=3)["image", "audio"]
+
+
+def test_ties_across_modalities_favour_none():
+    point = np.ones((30, 4), np.float32)
+    for names in (("image", "text"), ("text", "image")):
+        found = imbalance(dict.fromkeys(names, point), k=5)
+        assert [d.share.value for d in found.directions] == pytest.approx([0.5] * 4)

@@ -115,3 +115,22 @@ def test_masks_and_groups_of_another_length_or_name_are_refused():
         intramodal(vectors, labels, groups=labels[:3])
     with pytest.raises(BadInput, match="present names"):
         intramodal(vectors, labels, present={"sound": np.ones(len(labels), bool)})
+
+
+def test_all_intervals_have_the_confidence_asked_for():
+    vectors, labels = world(style=1.0)
+    for detour in intramodal(vectors, labels, confidence=0.8, resamples=50).detours:
+        assert detour.difference.confidence == detour.own.confidence == 0.8
+
+
+def test_a_perfect_figure_has_the_interval_of_its_bounds():
+    vectors, labels = world(concepts=12)
+    exact = {m: v[np.arange(len(v)) // 3 * 3] for m, v in vectors.items()}
+    own = intramodal(exact, labels, resamples=50).detours[0].own
+    assert (own.value, own.high) == (1, 1)
+    assert own.low == pytest.approx(0.025 ** (1 / 12))
+
+
+def test_metrics_of_which_less_is_better_are_refused():
+    with pytest.raises(BadInput, match="median_rank"):
+        intramodal(*world(), metric="median_rank")

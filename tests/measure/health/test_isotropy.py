@@ -94,3 +94,8 @@ def test_the_report_is_plain_data():
     assert isinstance(found, Isotropy)
     assert set(json.loads(json.dumps(found.to_dict()))) == {"isotropy", "centred", "mean_cosine"}
     assert "centred" in str(found)
+
+
+def test_groups_of_other_rows_are_refused():
+    with pytest.raises(BadInput, match="groups holds 60 labels, but there are 50 rows"):
+        isotropy(cone(50, 3, 1.0), groups=np.arange(60))

@@ -85,3 +85,9 @@ def test_robust_z_is_the_plain_one_for_normal_values_and_blind_to_outliers():
     assert robust_z(np.array([1.0, 1, 1, 2])).tolist() == [0, 0, 0, np.inf]
     assert robust_z(np.array([1.0, 1, 1, 2]), least=0.5).tolist() == [0, 0, 0, 2]
     assert len(robust_z(np.zeros(0))) == 0
+
+
+def test_rows_without_a_length_are_not_counted_for_the_median():
+    for X in (np.zeros((5, 3)), np.full((5, 3), np.nan)):
+        length = norms(X).length
+        assert (length.value, length.n) == (0, 0)

@@ -157,3 +157,11 @@ def test_the_reports_are_plain_data():
         json.dumps(found.to_dict())
     assert "most doubtful" in str(pair_outliers(x, y))
     assert pair_outliers(x, y, random_state=3) == pair_outliers(x, y, random_state=3)
+
+
+def test_no_neighbour_is_of_the_same_group_even_where_few_others_are_left():
+    x, y, _ = pairs(40)
+    groups = np.repeat([0, *range(1, 5)], [36, 1, 1, 1, 1])
+    assert pair_outliers(x, y, k=10, groups=groups).k == 4
+    with pytest.raises(BadInput, match="groups"):
+        pair_outliers(x, y, groups=np.zeros(40))

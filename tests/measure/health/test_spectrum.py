@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from commonspace.core.errors import BadInput
-from commonspace.measure import Spectrum, spectrum
+from commonspace.measure import Spectrum, dimensions, spectrum
 
 
 def powers(n: int, dim: int = 16, decay: float = 1.0, mean: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -155,3 +155,10 @@ def test_a_seed_repeats_and_the_report_is_plain_data():
     assert json.loads(json.dumps(one.to_dict()))["effective_rank"]["seed"] == 4
     assert "of 16 dimensions" in str(one)
     assert one.share_used == one.effective_rank.value / 16
+
+
+def test_groups_of_other_rows_are_refused():
+    with pytest.raises(BadInput, match="groups holds 600 labels, but there are 500 rows"):
+        spectrum(powers(500), groups=np.arange(600))
+    with pytest.raises(BadInput, match="groups holds 600 labels, but there are 500 rows"):
+        dimensions(iter([powers(250), powers(250)]), groups=np.arange(600))

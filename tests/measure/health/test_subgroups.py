@@ -95,3 +95,9 @@ def test_a_perfect_fit_and_equal_minorities_stay_finite():
 def test_what_has_no_curve_is_refused(x, y, scale, words):
     with pytest.raises(BadInput, match=words):
         subgroup_curve(x, y, scale=scale)
+
+
+@pytest.mark.parametrize("options", [{"resamples": 0}, {"confidence": 1.5}])
+def test_options_that_cannot_be_are_named(options):
+    with pytest.raises(BadInput, match=next(iter(options))):
+        subgroup_curve(X, X**2, **options)

@@ -110,3 +110,8 @@ def test_an_unknown_figure_is_named():
     found = adjudication_curves(*world(topics=3), methods=["random"], resamples=5)
     with pytest.raises(BadInput, match="figure must be one of 'found'"):
         found.best("beauty")
+
+
+def test_metrics_of_which_less_is_better_are_refused():
+    with pytest.raises(BadInput, match="median_rank"):
+        adjudication_curves(*world(), metric="median_rank")

@@ -160,3 +160,18 @@ def test_results_can_be_read_and_written():
 def test_bad_input_is_named(call, words):
     with pytest.raises(BadInput, match=words):
         call(world([3, 2, 1]))
+
+
+def test_figures_know_their_queries():
+    found = cross_check(world([3, 2, 1]))
+    for figure in (found.consensus, *(s.reliability for s in found.systems)):
+        assert figure.ids == found.queries
+
+
+def test_systems_that_say_the_same_share_their_place():
+    runs = world([3, 2, 1])
+    found = cross_check({**runs, "copy": runs["s1"]}, clones=None)
+    of = {s.name: s.rank for s in found.systems}
+    assert of["copy"].to_dict() == of["s1"].to_dict()
+    assert of["copy"].value % 1 == 0.5
+    assert of["copy"].low <= of["copy"].value <= of["copy"].high

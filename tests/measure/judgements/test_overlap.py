@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonspace.core.errors import BadInput
-from commonspace.measure import jaccard, overlap, rbo
+from commonspace.measure import compare, jaccard, overlap, rbo
 from commonspace.measure.judgements.overlap import between
 
 LISTS = st.lists(st.integers(0, 14), unique=True, max_size=12)
@@ -146,3 +146,14 @@ def test_the_overlap_of_two_runs_has_an_interval_over_queries():
 def test_bad_input_is_named(call, words):
     with pytest.raises(BadInput, match=words):
         call()
+
+
+def test_overlaps_know_their_queries_so_that_a_comparison_pairs_them():
+    rng = np.random.default_rng(0)
+    base = {f"q{i}": list(rng.permutation(10)) for i in range(12)}
+    near = {q: r[1:] + r[:1] for q, r in base.items()}
+    far = {q: r[::-1] for q, r in base.items()}
+    turned = dict(reversed(base.items()))
+    found = overlap(base, near)
+    assert found.ids == tuple(base)
+    assert compare(found, overlap(turned, far)).to_dict() == compare(found, overlap(base, far)).to_dict()

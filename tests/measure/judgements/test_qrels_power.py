@@ -194,8 +194,8 @@ def test_sixty_systems_are_still_told_apart():
     [
         (lambda s: qrels_power({"a": s["s0"]}, {"a": s["s0"]}), "at least two systems"),
         (lambda s: qrels_power(s, {**s, "other": s["s0"]}), "one side only: .'other'"),
-        (lambda s: qrels_power(s, {**s, "s0": s["s0"][:-1]}), "same topics"),
-        (lambda s: qrels_power(s, {**s, "s0": s["s0"] * np.nan}), "s0 hold NaN"),
+        (lambda s: qrels_power(s, {**s, "s0": s["s0"][:-1]}), "same queries"),
+        (lambda s: qrels_power(s, {**s, "s0": s["s0"] * np.nan}), "s0 .* hold NaN"),
         (lambda s: qrels_power({"a": [1.0], "b": [2.0]}, {"a": [1.0], "b": [2.0]}), "at least two"),
         (lambda s: qrels_power(s, s, correction="tukey"), "correction must be"),
         (lambda s: qrels_power(s, s, alpha=0), "alpha must lie"),
@@ -222,3 +222,17 @@ def test_intervals_cover_what_new_topics_give_on_average():
         mean = np.mean([e.value for e in figures])
         assert sum(e.low <= mean <= e.high for e in figures) >= 36
         assert np.mean([e.high - e.low for e in figures]) < 3 * np.std([e.value for e in figures]) * 2
+
+
+def test_estimates_that_know_their_topics_are_put_in_one_order():
+    full, reduced = planted([0.0, 0.1, 0.2]), planted([0.0, 0.1, 0.2], seed=1)
+    ids = tuple(f"q{i}" for i in range(60))
+    turned = np.random.default_rng(2).permutation(60)
+    known = {name: estimate(v, ids=ids) for name, v in full.items()}
+    other = {name: estimate(v[turned], ids=tuple(ids[i] for i in turned)) for name, v in reduced.items()}
+    # One system of the reduced side in another order than the rest would be compared topic by topic at random.
+    mixed = {**other, "s0": estimate(reduced["s0"], ids=ids)}
+    assert qrels_power(known, mixed).to_dict() == qrels_power(full, reduced).to_dict()
+    strangers = {name: estimate(v, ids=tuple(f"t{i}" for i in range(60))) for name, v in reduced.items()}
+    with pytest.raises(BadInput, match="lacks 60 of the 60 queries"):
+        qrels_power(known, strangers)

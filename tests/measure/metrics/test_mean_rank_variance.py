@@ -77,3 +77,14 @@ def test_bad_input_is_named(ranks, says):
 def test_groups_of_another_length_are_refused():
     with pytest.raises(BadInput, match="2 instances"):
         mean_rank_variance({"de": [1, 2], "en": [1, 1]}, groups=[0])
+
+
+def test_views_that_left_queries_out_are_refused():
+    scores = np.random.default_rng(0).random((4, 6))
+    views = []
+    for lacks in (0, 3):  # the ranks of instances 1, 2, 3 beside those of 0, 1, 2
+        relevance = np.eye(4, 6)
+        relevance[lacks] = 0
+        views.append(evaluate(scores, relevance, ["median_rank"])["median_rank"])
+    with pytest.raises(BadInput, match="left out"):
+        mean_rank_variance({"de": views[0], "en": views[1]})

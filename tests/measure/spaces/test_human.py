@@ -131,3 +131,18 @@ def test_the_odd_one_is_outside_the_most_similar_pair():
 def test_bad_input_is_named(call, words):
     with pytest.raises(BadInput, match=words):
         call()
+
+
+def test_a_comparison_says_which_test_it_is_and_how_many_units_are_behind_it():
+    models, ratings, at = rated()
+    (pairs,), (items,) = compare_agreement(models, ratings), compare_agreement(models, ratings, items=at)
+    assert (pairs.test, pairs.groups, pairs.n) == ("t", 300, 300)
+    assert (items.test, items.groups, items.n) == ("t", len(np.unique(at)), 300)
+
+
+def test_intervals_of_a_comparison_have_the_confidence_asked_for():
+    models, ratings, at = rated()
+    (narrow,), (wide,) = (compare_agreement(models, ratings, items=at, confidence=c) for c in (0.5, 0.99))
+    assert (narrow.confidence, wide.confidence) == (0.5, 0.99)
+    assert wide.low < narrow.low < narrow.difference < narrow.high < wide.high
+    assert narrow.p_value == wide.p_value

@@ -128,3 +128,13 @@ def test_shapes_that_disagree_are_refused():
         rater_study({"m": z}, ratings[0])
     with pytest.raises(BadInput, match="vectors of the 25 items"):
         rater_study({"m": z[:-1]}, ratings)
+
+
+def test_all_intervals_have_the_confidence_asked_for():
+    z, truth, people, rng = world()
+    models = {"one": z, "two": noisy(truth, 0.5, 4, rng)}
+    options = {"permutations": 49, "resamples": 50}
+    narrow, wide = (rater_study(models, people, confidence=c, **options) for c in (0.5, 0.99))
+    for a, b in ((narrow.differences[0], wide.differences[0]), (narrow.variability["two"], wide.variability["two"])):
+        assert (a.confidence, b.confidence) == (0.5, 0.99)
+        assert a.high - a.low < b.high - b.low

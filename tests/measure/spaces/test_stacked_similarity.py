@@ -89,3 +89,8 @@ def test_a_seed_repeats_and_labels_may_be_words():
 def test_bad_input_is_named(call, words):
     with pytest.raises(BadInput, match=words):
         call(*world())
+
+
+def test_gains_have_the_confidence_asked_for():
+    found = stack_similarities(*world(items=40, pairs=400), confidence=0.8)
+    assert {g.confidence for g in found.gains} == {found.stacked.confidence} == {0.8}

@@ -6,7 +6,7 @@ from scipy import stats
 
 from commonspace.core.errors import BadInput
 from commonspace.measure import benjamini_hochberg, holm
-from commonspace.measure.statistics.corrections import corrected
+from commonspace.measure.statistics.corrections import corrected, rejected
 
 P = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
@@ -48,3 +48,12 @@ def test_no_correction_returns_the_values_and_no_tests_need_none():
 def test_bad_input_is_named(p):
     with pytest.raises(BadInput, match="between 0 and 1"):
         holm(p)
+
+
+@pytest.mark.parametrize("how", ["holm", "bh", "none"])
+def test_rejections_by_critical_values_are_those_of_corrected_p_values(how):
+    z = np.abs(np.random.default_rng(0).normal(1.5, 1.2, (200, 9)))
+    found = rejected(z, lambda p: stats.norm.isf(p / 2), 0.05, how)
+    expected = [corrected(2 * stats.norm.sf(row), how) <= 0.05 for row in z]
+    np.testing.assert_array_equal(found, expected)
+    assert 0 < found.sum() < found.size

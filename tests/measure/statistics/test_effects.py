@@ -102,3 +102,10 @@ def test_equal_systems_have_no_effect_and_a_constant_one_has_no_size():
 def test_bad_input_is_named(options, says):
     with pytest.raises(BadInput, match=says):
         detectable([1.0, 2.0], [0.0, 0.5], **options)
+
+
+def test_two_queries_have_no_effect_size():
+    # Hedges' correction is 1 - 3 / (4 - 1) = 0 for them: any difference would come out as none.
+    for e in (effect_size([1.0, 2.0], [0.0, 0.0]), effect_size([1.0, 2, 3, 4], [0.0] * 4, groups=[0, 0, 1, 1])):
+        assert np.isnan([e.value, e.low, e.high]).all()
+    assert effect_size([1.0, 2, 4], [0.0] * 3).value > 0

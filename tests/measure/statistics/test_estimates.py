@@ -94,3 +94,10 @@ def test_a_seed_gives_the_same_interval_and_another_seed_another_one():
 def test_bad_input_is_named(call, says):
     with pytest.raises(BadInput, match=says):
         call()
+
+
+@pytest.mark.parametrize("label", [np.nan, None])
+def test_a_missing_label_is_no_group_of_its_own(label):
+    groups = np.array([1.0, 1.0, label, label, 2.0], dtype=object if label is None else float)
+    with pytest.raises(BadInput, match="groups"):
+        estimate(np.arange(5.0), groups=groups)

@@ -71,3 +71,8 @@ def test_a_share_has_the_interval_of_clopper_and_pearson(hits, n):
     found = share("x", hits, n)
     assert (found.low, found.high) == pytest.approx((true.low, true.high))
     assert found.value == hits / n
+
+
+def test_a_confidence_that_cannot_be_is_refused():
+    with pytest.raises(BadInput, match="confidence"):
+        share("share", 3, 10, confidence=95)

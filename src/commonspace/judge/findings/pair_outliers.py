@@ -73,7 +73,7 @@ class PairOutliers(Finding):
         for a, b in combinations(subject.things, 2):
             rows_a, rows_b, things = subject.pairs(a, b)
             chosen = np.sort(rng.permutation(len(things))[: check_positive("most", self.most)])
-            if len(chosen) < LEAST:
+            if len(chosen) < LEAST or len(np.unique(things[chosen])) < 2:  # one thing has no other partner
                 continue
             rows_a, rows_b, things = rows_a[chosen], rows_b[chosen], things[chosen]
             X = {a: subject.units(a, rows_a), b: subject.units(b, rows_b)}

@@ -63,7 +63,7 @@ class PairCleaning(Remedy):
         for a, b in combinations(subject.things, 2):
             rows_a, rows_b, things = subject.pairs(a, b)
             chosen = np.sort(rng.permutation(len(things))[: self.most])
-            if len(chosen) < LEAST:
+            if len(chosen) < LEAST or len(np.unique(things[chosen])) < 2:  # one thing has no other partner
                 continue
             A, B = subject.units(a, rows_a[chosen]), subject.units(b, rows_b[chosen])
             found = pair_outliers(A, B, groups=things[chosen], most=len(chosen), random_state=rng)

@@ -181,6 +181,10 @@ class _Precision:
         self.seen: list[np.ndarray] = []
         self.left = _SEEN
 
+    @property
+    def n(self) -> int:
+        return self.rows.n
+
     def finite_blocks(self) -> Any:
         for positions, block in self.rows.finite_blocks():
             if self.left > 0:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from commonspace.core.errors import BadInput
+from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
 from commonspace.measure.health.neighbours import nearest
@@ -68,7 +68,10 @@ class Imbalance:
     k: int
 
     def __getitem__(self, pair: tuple[str, str]) -> Direction:
-        return next(d for d in self.directions if (d.asks, d.answers) == pair)
+        for d in self.directions:
+            if (d.asks, d.answers) == pair:
+                return d
+        raise NotFound(f"there is no direction {pair!r}; modalities are {sorted({d.asks for d in self.directions})}")
 
     @property
     def worst(self) -> Direction:
@@ -142,8 +145,11 @@ def imbalance(
 
 
 def _shares(scores: Mapping[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
-    """Return for each modality its (q,) share of the k best of all."""
+    """Return for each modality its (q,) share of the k best of all; places that are tied for go to each in part."""
     every = np.hstack(list(scores.values()))
     of = np.repeat(np.arange(len(scores)), [s.shape[1] for s in scores.values()])
-    first = of[np.argsort(-every, axis=1, kind="stable")[:, :k]]
-    return {m: (first == i).mean(axis=1) for i, m in enumerate(scores)}
+    k = min(k, every.shape[1])
+    last = -np.partition(-every, k - 1, axis=1)[:, k - 1 : k]
+    above, tied = every > last, every == last
+    weight = above + tied * ((k - above.sum(axis=1)) / tied.sum(axis=1))[:, None]
+    return {m: weight[:, of == i].sum(axis=1) / k for i, m in enumerate(scores)}

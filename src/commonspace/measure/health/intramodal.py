@@ -32,6 +32,7 @@ from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState
 from commonspace.core.vectors import check_vectors, unit
 from commonspace.measure.metrics.evaluation import evaluate_retrieval
+from commonspace.measure.metrics.metric import metric as named_metric
 from commonspace.measure.statistics.comparison import Comparison, compare, holm
 from commonspace.measure.statistics.estimates import Estimate, estimate
 
@@ -118,7 +119,7 @@ def intramodal(
     present : mapping of str to (n,) bool, optional
         Modality -> which items have it; others may hold anything.
     metric : str, mapping or metric
-        As in `evaluate`.
+        As in `evaluate`; one of which more is better.
     groups : (n,) array, optional
         Items drawn together by the bootstrap and the test; by default those of one label, for they ask for each other.
         Pass ``np.arange(n)`` where labels are few and broad.
@@ -149,10 +150,13 @@ def intramodal(
     if set(masks) != set(vectors):
         raise BadInput(f"present names {sorted(set(masks) - set(vectors))}, but vectors has {sorted(vectors)}")
     options = {"resamples": resamples, "confidence": confidence, "random_state": random_state}
+    built = named_metric(metric)
+    if not getattr(built, "higher_is_better", True):
+        raise BadInput(f"{metric} is better the lower it is, and this asks which way round is higher: use map, or mrr")
     found = []
     for searched, asks in permutations(units, 2):
         rows = np.flatnonzero(masks[searched])
-        detour = _detour(units, searched, asks, rows, masks[asks][rows], named, metric, options)
+        detour = _detour(units, searched, asks, rows, masks[asks][rows], named, built, options)
         found += [] if detour is None else [detour]
     if not found:
         raise BadInput("no item has two modalities and another item of its label to find: check labels and present")
@@ -194,6 +198,10 @@ def _detour(
         whole = next(iter(scored.values()))
         values[name] = (whole.metric, whole.per_query[asked[judged]])
     groups = named["groups"][rows][asked]
-    figures = {n: estimate(v, label, groups=groups, **options) for n, (label, v) in values.items()}
-    difference = compare(figures["own"], figures["other"], groups=groups, random_state=options["random_state"])
+    bounds = getattr(metric, "bounds", None)
+    figures = {n: estimate(v, label, groups=groups, bounds=bounds, **options) for n, (label, v) in values.items()}
+    difference = compare(
+        figures["own"], figures["other"], groups=groups, confidence=options["confidence"],
+        random_state=options["random_state"],
+    )  # fmt: skip
     return Detour(searched, asks, **figures, difference=replace(difference, a=searched, b=asks))

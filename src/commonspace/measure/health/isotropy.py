@@ -90,6 +90,7 @@ def isotropy(X: Any, *, groups: Any = None, confidence: float = 0.95, random_sta
     rows.again("centring needs a second pass")
     deal = Parts(PARTS, rng, groups)
     counts, sums = _sums(rows.unit_blocks, deal)
+    deal.check(rows.n)
     n = int(counts.sum())
     if n < 2:
         raise BadInput(f"isotropy needs at least two rows with a direction, got {n}")

@@ -41,7 +41,7 @@ class Norms:
     zero, non_finite, non_unit, outlying, saturated, unfit : Estimate
         Shares of rows, as defined above.
     length : Estimate
-        Median length of the rows that are finite and not zero.
+        Median length of the rows that are finite and not zero, of 1,000 of them at most; 0 with n = 0 without any.
     largest : float
         Largest absolute entry that is finite.
     rows : dict of str to (m,) int64
@@ -116,9 +116,11 @@ def norms(
         "unfit": np.concatenate(unfit),
     }
     rng = generator(random_state)
-    some = rng.permutation(length[fine])[:_DRAWN] if fine.any() else np.zeros(1)
     draws: Any = int(random_state) if isinstance(random_state, int | np.integer) else rng
-    median = estimate(some, "length", statistic="median", confidence=confidence, random_state=draws)
+    median = Estimate("length", 0.0, 0.0, 0.0, n=0, confidence=confidence)
+    if fine.any():
+        some = rng.permutation(length[fine])[:_DRAWN]
+        median = estimate(some, "length", statistic="median", confidence=confidence, random_state=draws)
     return Norms(
         **{name: share(name, int(hit.sum()), n, confidence=confidence) for name, hit in which.items()},
         length=median,

@@ -195,7 +195,7 @@ def pair_outliers(
         Row i of both belongs to item i; vectors of one space. Best of items that were not trained on: a head that has
         learned a wrong pair by heart finds it right.
     k : int
-        Neighbours whose partners are looked at.
+        Neighbours whose partners are looked at; at most as many as there are of other labels.
     groups : (n,) array, optional
         Items of one label show the same thing: none is a better partner or a neighbour of the other, and they are drawn
         together.
@@ -211,7 +211,7 @@ def pair_outliers(
     Raises
     ------
     BadInput
-        Shapes that disagree, or fewer than three usable pairs.
+        Shapes that disagree, fewer than three usable pairs, or all of them of one label.
     """
     rows, others, rng = Rows(X), Rows(Y, "Y"), generator(random_state)
     if rows.length() != others.length() or rows.dim != others.dim:
@@ -228,7 +228,10 @@ def pair_outliers(
     if labels.shape != (rows.n,):
         raise BadInput(f"groups must hold one label for each of the {rows.n} rows, not shape {labels.shape}")
     member = np.unique(labels[positions], return_inverse=True)[1]
-    k = min(check_positive("k", k), len(x) - 2)
+    others_left = len(x) - int(np.bincount(member).max())
+    if not others_left:
+        raise BadInput("all pairs looked at are of one label of groups: there is no other partner to compare with")
+    k = min(check_positive("k", k), len(x) - 2, others_left)
     rank = _ranks(x, y, member, k, rng)
     own = (x * y).sum(axis=1, dtype=np.float64)
     draws: Any = int(random_state) if isinstance(random_state, int | np.integer) else rng

@@ -25,6 +25,7 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.random import RandomState, generator
+from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.statistics.estimates import Estimate, check_values
 
 LEAST = 6
@@ -122,6 +123,8 @@ def subgroup_curve(
         Fewer than six models, fewer than three different values of the majority, figures outside [0, 1] for probit.
     """
     check_choice("scale", scale, ("plain", "probit"))
+    check_positive("resamples", resamples)
+    check_share("confidence", confidence)
     x, y = check_values(majority, "majority"), check_values(minority, "minority")
     if len(x) != len(y):
         raise BadInput(f"majority has {len(x)} models and minority {len(y)}: give both figures of the same models")

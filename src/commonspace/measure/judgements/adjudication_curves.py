@@ -25,6 +25,7 @@ from commonspace.measure.judgements.adjudication import Adjudicator
 from commonspace.measure.judgements.judging_orders import ORDERS
 from commonspace.measure.judgements.qrels_power import FIGURES, QrelsPower, qrels_power
 from commonspace.measure.judgements.runs import Id, check_judgements, check_runs
+from commonspace.measure.metrics.metric import RankMetric
 from commonspace.measure.metrics.metric import metric as named_metric
 from commonspace.measure.metrics.ranks import Ranks
 from commonspace.measure.statistics.estimates import Estimate, estimate
@@ -145,7 +146,7 @@ def adjudication_curves(
     budgets : sequence of float
         Shares of the pool, above 0 and at most 1.
     metric : str, mapping or metric
-        What systems are scored by; without a cut-off it counts the first `depth`.
+        What systems are scored by, more being better; without a cut-off it counts the first `depth`.
     depth : int
         The pool of a query holds the first `depth` documents of every system.
     relevant_from : float
@@ -212,6 +213,8 @@ class _Scored:
     ) -> None:
         self.names, self.queries = list(tables), list(relevant)
         self.metric = named_metric(metric)
+        if not isinstance(self.metric, RankMetric) or not self.metric.higher_is_better:
+            raise BadInput(f"{metric} cannot score systems: without an answer a topic counts 0, which must be worst")
         params = self.metric.get_params()
         if params.get("k", depth) is None:
             self.metric = type(self.metric)(**{**params, "k": depth})

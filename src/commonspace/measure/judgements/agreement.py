@@ -33,7 +33,8 @@ from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.judgements.overlap import SIMILARITIES, between
 from commonspace.measure.judgements.runs import Id, check_runs
-from commonspace.measure.statistics.estimates import Estimate, draw_counts, estimate
+from commonspace.measure.statistics.correlations import places
+from commonspace.measure.statistics.estimates import Estimate, draw_counts, estimate, group_numbers
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class SystemCheck:
     reliability : Estimate
         R as defined above, mean over queries; `per_query` holds every query's.
     rank : Estimate
-        Its place by reliability, 1 is best, with the interval over resamples of the queries.
+        Its place by reliability, 1 is best and equal ones share the mean of theirs, with the interval over resamples of
+        the queries.
     self_consistency : Estimate or None
         Overlap with itself under perturbation, where perturbed runs were given.
     clones : tuple of str
@@ -68,7 +70,7 @@ class SystemCheck:
     def __str__(self) -> str:
         own = "" if self.self_consistency is None else f", with itself {self.self_consistency.value:.3f}"
         alike = f", near-clone of {', '.join(self.clones)}" if self.clones else ""
-        place = f"{self.rank.value:.0f} [{self.rank.low:.0f}, {self.rank.high:.0f}]"
+        place = f"{self.rank.value:g} [{self.rank.low:g}, {self.rank.high:g}]"
         return f"{place:<12}{self.name}: {self.reliability}{own}{alike}"
 
 
@@ -161,6 +163,7 @@ def cross_check(
     reliability = _reliability(agreement, np.ones(len(names)) if consistency is None else consistency.mean(0), member)
     options: dict[str, Any] = {
         "groups": groups, "resamples": resamples, "confidence": confidence, "random_state": random_state,
+        "ids": tuple(queries),
     }  # fmt: skip
     figures = [estimate(values, "reliability", bounds=(0.0, 1.0), **options) for values in reliability.T]
     own: list[Estimate | None] = [None] * len(names)
@@ -240,14 +243,12 @@ def _reliability(agreement: np.ndarray, trust: np.ndarray, member: np.ndarray) -
 def _ranks(reliability: np.ndarray, options: dict[str, Any]) -> list[Estimate]:
     """Return each system's place by mean reliability, with its interval over resamples of the queries."""
     n, systems = reliability.shape
-    labels = np.arange(n) if options["groups"] is None else np.asarray(options["groups"])
-    member = np.unique(labels, return_inverse=True)[1]
+    member = group_numbers(options["groups"], n)
     counts = draw_counts(generator(options["random_state"]), options["resamples"], int(member.max()) + 1)[:, member]
     drawn = (counts @ reliability) / counts.sum(axis=1, keepdims=True)
-    places = 1 + np.argsort(np.argsort(-drawn, axis=1, kind="stable"), axis=1)
-    place = 1 + np.argsort(np.argsort(-reliability.mean(axis=0), kind="stable"))
+    place = places(reliability.mean(axis=0)[:, None])[:, 0]
     tail = (1 - options["confidence"]) / 2
-    low, high = np.quantile(places, [tail, 1 - tail], axis=0)
+    low, high = np.quantile(places(drawn.T), [tail, 1 - tail], axis=1, method="closest_observation")
     seed = options["random_state"]
     seed = int(seed) if isinstance(seed, int | np.integer) else None
     return [

@@ -141,6 +141,11 @@ def overlap(
         Queries of one label are drawn together.
     resamples, confidence, random_state
         As in `estimate`.
+
+    Returns
+    -------
+    Estimate
+        It knows its queries' ids, so that `compare` sets two overlaps side by side query by query.
     """
     tables = check_runs({"a": a, "b": b}, depth=check_positive("depth", depth))
     values = [between([tables["a"][q], tables["b"][q]], similarity, p)[0, 1] for q in tables["a"]]
@@ -153,6 +158,7 @@ def overlap(
         resamples=resamples,
         confidence=confidence,
         random_state=random_state,
+        ids=tuple(tables["a"]),
     )
 
 

@@ -41,9 +41,10 @@ from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, check_share
-from commonspace.measure.statistics.estimates import Estimate, check_values, draw_counts
+from commonspace.measure.statistics.alignment import aligned
+from commonspace.measure.statistics.corrections import CORRECTIONS, rejected
+from commonspace.measure.statistics.estimates import Estimate, draw_counts
 
-CORRECTIONS = ("holm", "bh", "none")
 FIGURES = ("precision", "recall", "f1", "mcc", "publication_bias", "tau", "tau_ap")
 
 
@@ -119,7 +120,9 @@ def qrels_power(
     ----------
     full, reduced : mapping of str to (n,) array or Estimate
         Name of each system -> its value on each topic under full and under reduced judgements; the same systems, and
-        the same topics in the same order. A topic of which the reduced judgements know nothing relevant counts as 0.
+        the same topics. Estimates that know their topics' ids are put in one order by them, others are in the same
+        order. A topic of which the reduced judgements know nothing relevant counts as 0: evaluate runs with
+        ``on_empty="zero"``.
     alpha : float
         Level of the tests, after correction.
     correction : {"holm", "bh", "none"}
@@ -139,8 +142,7 @@ def qrels_power(
     check_share("alpha", alpha)
     check_share("confidence", confidence)
     check_positive("resamples", resamples)
-    names = _check_systems(full, reduced)
-    tables = [np.array([check_values(scores[name], name) for name in names]) for scores in (full, reduced)]
+    names, tables = _tables(full, reduced)
     topics = tables[0].shape[1]
     counts = np.vstack([np.ones(topics), draw_counts(generator(random_state), resamples, topics)])
     signs = [_significant(table, counts, alpha, correction) for table in tables]
@@ -165,19 +167,24 @@ def qrels_power(
     )
 
 
-def _check_systems(full: Mapping[str, Any], reduced: Mapping[str, Any]) -> list[str]:
+def _tables(full: Mapping[str, Any], reduced: Mapping[str, Any]) -> tuple[list[str], list[np.ndarray]]:
+    """Return the names of the systems, and their values under full and reduced judgements: (systems, topics) each."""
     if not isinstance(full, Mapping) or not isinstance(reduced, Mapping) or len(full) < 2:
         raise BadInput("full and reduced must each map the names of at least two systems to their values on the topics")
     if set(full) != set(reduced):
         raise BadInput(f"systems of one side only: {sorted(map(str, set(full) ^ set(reduced)))}")
-    lengths = {len(check_values(v, name)) for scores in (full, reduced) for name, v in scores.items()}
-    if len(lengths) > 1 or lengths == {1}:
-        raise BadInput(f"every system needs a value on each of the same topics, at least two, got {sorted(lengths)}")
-    return list(full)
+    names = list(full)
+    sides = {f"{name} (full)": full[name] for name in names} | {f"{name} (reduced)": reduced[name] for name in names}
+    values = np.array(aligned(sides)[0])
+    if values.shape[1] < 2:
+        raise BadInput("every system needs a value on each of the same topics, at least two, got 1")
+    return names, [values[: len(names)], values[len(names) :]]
 
 
 def _significant(table: np.ndarray, counts: np.ndarray, alpha: float, correction: str) -> np.ndarray:
     """Return which pairs differ significantly in each draw of topics, and which way: (draws, pairs) of -1, 0, 1."""
+    from scipy.special import stdtrit
+
     a, b = np.triu_indices(len(table), 1)
     d = table[a] - table[b]
     n = table.shape[1]
@@ -187,25 +194,8 @@ def _significant(table: np.ndarray, counts: np.ndarray, alpha: float, correction
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(mean) / np.sqrt(spread / (n - 1))
     t = np.where(nothing, np.where(np.abs(mean) > 1e-12, np.inf, 0.0), t)
-    return np.where(_rejected(t, n - 1, alpha, correction), np.sign(mean), 0.0)
-
-
-def _rejected(t: np.ndarray, freedom: int, alpha: float, correction: str) -> np.ndarray:
-    """Return which of each row's tests reject, by comparing sorted |t| with the critical value of its place."""
-    from scipy.stats import t as student
-
-    m = t.shape[1]
-    place = np.arange(1, m + 1)
-    level = {"holm": alpha / (m - place + 1), "bh": alpha * place / m, "none": np.full(m, alpha)}[correction]
-    order = np.argsort(-t, axis=1, kind="stable")
-    passed: np.ndarray = np.take_along_axis(t, order, axis=1) >= student.isf(level / 2, freedom)
-    if correction == "holm":  # down from the greatest until one fails
-        passed = np.logical_and.accumulate(passed, axis=1)
-    elif correction == "bh":  # up from the smallest until one passes
-        passed = np.logical_or.accumulate(passed[:, ::-1], axis=1)[:, ::-1]
-    out: np.ndarray = np.empty_like(passed)
-    np.put_along_axis(out, order, passed, axis=1)
-    return out
+    found = rejected(t, lambda p: -stdtrit(n - 1, p / 2), alpha, correction)
+    return np.where(found, np.sign(mean), 0.0)
 
 
 def _agreements(full: np.ndarray, reduced: np.ndarray) -> dict[str, np.ndarray]:

@@ -26,7 +26,7 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
-from commonspace.measure.statistics.estimates import Estimate, check_values, draw_counts, estimate
+from commonspace.measure.statistics.estimates import Estimate, check_values, draw_counts, estimate, group_numbers
 
 LEAST = 40  # answers: 20 to fit on, 20 to measure on
 IN_A_BIN = 10
@@ -45,7 +45,8 @@ class Calibration:
     error : Estimate
         Calibration error after the monotone fit, on the half not fitted on.
     least : float
-        What perfect probabilities would show on as many answers.
+        What perfect probabilities would show on as many answers that are independent; where groups hang together even
+        they would show more.
     fit : ((m,), (m,)) arrays
         Scores and probabilities between which the fit on all answers is linear.
     """
@@ -112,10 +113,7 @@ def calibration(
     s, y = check_values(scores, "scores"), check_values(right, "right")
     if len(s) != len(y) or not np.isin(y, (0, 1)).all():
         raise BadInput(f"right must say yes or no for each of the {len(s)} scores")
-    labels = np.arange(len(s)) if groups is None else np.asarray(groups)
-    if labels.shape != s.shape:
-        raise BadInput(f"groups must hold one label for each of the {len(s)} scores, not shape {labels.shape}")
-    member = np.unique(labels, return_inverse=True)[1]
+    member = group_numbers(groups, len(s), "scores")
     if len(s) < LEAST or member.max() + 1 < 4:
         raise BadInput(f"calibration needs at least {LEAST} answers of 4 groups, got {len(s)} of {member.max() + 1}")
     rng = generator(random_state)

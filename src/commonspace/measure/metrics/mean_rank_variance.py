@@ -85,6 +85,12 @@ def _table(ranks: Mapping[str, Any]) -> np.ndarray:
     """Return the ranks checked: (views, n) float64, NaN where an instance lacks a view."""
     if not isinstance(ranks, Mapping) or len(ranks) < 2:
         raise BadInput("ranks must map at least two views to the rank of each instance")
+    short = [k for k, r in ranks.items() if isinstance(r, Estimate) and r.skipped]
+    if short:
+        raise BadInput(
+            f"the ranks of {short[0]!r} are without {ranks[short[0]].skipped} queries that were left out, so that its "
+            "instances are not in step with those of other views: give one rank an instance, NaN where there is none"
+        )
     rows = {k: np.asarray(r.per_query if isinstance(r, Estimate) else r, np.float64) for k, r in ranks.items()}
     shapes = {k: r.shape for k, r in rows.items()}
     if len(set(shapes.values())) > 1 or any(len(s) != 1 for s in shapes.values()):

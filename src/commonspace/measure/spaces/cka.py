@@ -38,7 +38,7 @@ import numpy as np
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import check_positive, check_share, check_vectors
 from commonspace.measure.statistics.correlations import fisher_interval
-from commonspace.measure.statistics.estimates import Estimate
+from commonspace.measure.statistics.estimates import Estimate, group_numbers
 
 LEAST = 5  # one can be left out, and the rest still has an unbiased HSIC
 
@@ -125,10 +125,7 @@ def estimate_cka(
     check_share("confidence", confidence)
     step = check_positive("batch_size", batch_size)
     n = len(X)
-    labels = np.arange(n) if groups is None else np.asarray(groups)
-    if labels.shape != (n,):
-        raise BadInput(f"groups must hold one label for each of the {n} rows, not shape {labels.shape}")
-    member = np.unique(labels, return_inverse=True)[1]
+    member = group_numbers(groups, n, "rows")
     units = int(member.max()) + 1 if n else 0
     if len(Y) != n or units < LEAST:
         raise BadInput(f"CKA needs the same items in both, at least {LEAST}; got {n} and {len(Y)} rows, {units} things")

@@ -133,6 +133,7 @@ def compare_agreement(
     items: Any = None,
     groups: Any = None,
     correction: str = "holm",
+    confidence: float = 0.95,
 ) -> list[Comparison]:
     """Compare every pair of models by their agreement with the same ratings.
 
@@ -142,6 +143,8 @@ def compare_agreement(
         Name -> scores.
     correction : {"holm", "none"}
         Of the p-values.
+    confidence : float
+        Nominal coverage of the intervals.
 
     Returns
     -------
@@ -158,16 +161,19 @@ def compare_agreement(
     check_choice("correction", correction, ("holm", "none"))
     if len(models) < 2:
         raise BadInput(f"a comparison needs at least two models, got {list(models)}")
-    one = _agreements(models, ratings, method, items, groups, 0.95)
+    one = _agreements(models, ratings, method, items, groups, confidence)
     found = []
     for a, b in combinations(models, 2):
         difference = one[a].figure.value - one[b].figure.value
         error, units = _error(one[a].psi - one[b].psi, one[a].without - one[b].without, groups)
         law = stats.t(max(units - 1, 1))
-        reach = float(law.ppf(0.975)) * error
+        reach = float(law.ppf((1 + confidence) / 2)) * error
         p = float(2 * law.sf(abs(difference) / error)) if error > 1e-12 else 1.0
         n = one[a].figure.n
-        found.append(Comparison(difference, difference - reach, difference + reach, p, n, a, b, p_value_raw=p))
+        found.append(Comparison(
+            difference, difference - reach, difference + reach, p, n, a, b, p_value_raw=p, groups=units, test="t",
+            confidence=confidence,
+        ))  # fmt: skip
     if correction == "none":
         return found
     return [replace(c, p_value=float(p)) for c, p in zip(found, holm([c.p_value for c in found]), strict=True)]

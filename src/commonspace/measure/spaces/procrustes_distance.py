@@ -35,7 +35,7 @@ from commonspace.core.random import RandomState, generator
 from commonspace.core.rotation import rotation_between
 from commonspace.core.vectors import check_positive, check_share, check_vectors
 from commonspace.measure.statistics.correlations import fisher_interval, standard_error
-from commonspace.measure.statistics.estimates import Estimate
+from commonspace.measure.statistics.estimates import Estimate, group_numbers
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,7 @@ def procrustes_distance(
     """
     check_share("confidence", confidence)
     x, y = (check_vectors(v, name=name).astype(np.float64) for v, name in ((X, "X"), (Y, "Y")))
-    labels = np.arange(len(x)) if groups is None else np.asarray(groups)
-    if labels.shape != (len(x),):
-        raise BadInput(f"groups must hold one label for each of the {len(x)} rows, not shape {labels.shape}")
-    member = np.unique(labels, return_inverse=True)[1]
+    member = group_numbers(groups, len(x), "rows")
     units = int(member.max()) + 1 if len(member) else 0
     if len(x) != len(y) or check_positive("folds", folds) < 2 or units < 2 * folds:
         raise BadInput(

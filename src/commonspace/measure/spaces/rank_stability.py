@@ -26,8 +26,8 @@ from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, check_share
-from commonspace.measure.statistics.correlations import midranks
-from commonspace.measure.statistics.estimates import Estimate, draw_counts
+from commonspace.measure.statistics.correlations import midranks, places
+from commonspace.measure.statistics.estimates import Estimate, draw_counts, group_numbers
 
 LEAST = 4
 SHARE = 0.95  # of draws that must agree
@@ -68,7 +68,7 @@ class RankStability:
         return {**tables, "enough": self.enough, "level": self.level}
 
     def __str__(self) -> str:
-        lines = [f"{e.value:>4.0f} [{e.low:.0f}, {e.high:.0f}]  {name}" for name, e in self.ranks.items()]
+        lines = [f"{e.value:>4g} [{e.low:g}, {e.high:g}]  {name}" for name, e in self.ranks.items()]
         said = "all are needed" if self.enough is None else f"{self.enough} suffice"
         lines.append(f"data sets for tau of {self.level:g} with the ranking by all of them: {said}")
         for k, e in self.with_all.items():
@@ -136,7 +136,7 @@ def rank_stability(
     rng = generator(random_state)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else None
     drawn = _drawn(groups, d, check_positive("resamples", resamples), rng)
-    ranks, ends = _ranks(table @ np.ones((d, 1)))[:, 0], _ranks(table @ drawn.T)
+    ranks, ends = places(table @ np.ones((d, 1)))[:, 0], places(table @ drawn.T)
     low, high = np.quantile(ends, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1, method="closest_observation")
     named = {
         names[i]: Estimate("rank", float(ranks[i]), float(low[i]), float(high[i]), d, confidence, seed=seed)
@@ -156,19 +156,8 @@ def rank_stability(
 
 def _drawn(groups: Any, d: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Return how often each data set counts: (resamples, d)."""
-    labels = np.arange(d) if groups is None else np.asarray(groups)
-    if labels.shape != (d,):
-        raise BadInput(f"groups must hold one label for each of the {d} data sets, not shape {labels.shape}")
-    member = np.unique(labels, return_inverse=True)[1]
+    member = group_numbers(groups, d, "data sets")
     return draw_counts(rng, resamples, int(member.max()) + 1)[:, member]
-
-
-def _ranks(totals: np.ndarray) -> np.ndarray:
-    """Return the rank of each model in each column of totals, 1 for the largest; ties share the mean."""
-    from scipy.stats import rankdata
-
-    ranks: np.ndarray = rankdata(-np.round(totals, 9), axis=0)
-    return ranks
 
 
 def _subsets(

@@ -195,7 +195,9 @@ def rater_study(
         rows = np.stack([_rowwise(people, np.broadcast_to(z, people.shape)) for z in _standardised(a, method)])
         individual[name] = estimate(rows.mean(axis=0), f"{method} with raters", **options)
     repeated = {name: _standardised(a, method) for name, a in answers.items() if len(a) > 1}
-    differences = compare_many(individual, random_state=random_state) if len(individual) > 1 else []
+    differences = []
+    if len(individual) > 1:
+        differences = compare_many(individual, confidence=confidence, random_state=random_state)
     return RaterStudy(
         group=group,
         individual=individual,
@@ -306,7 +308,9 @@ def _variability(
     # Repeats and raters are drawn apart, so the squares of their reaches add up.
     low = seen - float(np.hypot(ours.value - ours.low, theirs.high - theirs.value))
     high = seen + float(np.hypot(ours.high - ours.value, theirs.value - theirs.low))
-    return Comparison(seen, low, high, p, total, f"repeats of {name}", "raters", p_value_raw=p)
+    return Comparison(
+        seen, low, high, p, total, f"repeats of {name}", "raters", p_value_raw=p, groups=total, confidence=confidence
+    )
 
 
 def _square(values: np.ndarray, n: int) -> np.ndarray:

@@ -31,7 +31,7 @@ from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, check_share, check_vectors, unit
-from commonspace.measure.statistics.comparison import holm
+from commonspace.measure.statistics.corrections import CORRECTIONS, corrected
 from commonspace.measure.statistics.correlations import (
     METHODS,
     correlation,
@@ -44,7 +44,6 @@ from commonspace.measure.statistics.correlations import (
 from commonspace.measure.statistics.estimates import Estimate, draw_counts
 
 SIMILARITIES = ("cosine", "precomputed")
-CORRECTIONS = ("bh", "holm", "none")
 LEAST = 5
 
 
@@ -212,8 +211,8 @@ def rsa_many(
         rho = Estimate(method, value, low, high, n=len(kept), confidence=confidence, seed=seed)
         p = _mantel(a, b, method, alternative, orders)
         found[name] = RSA(rho, p, permutations, p, _discrepancies(x, y, kept[i], kept[j], top))
-    corrected = correct([r.p_value_raw for r in found.values()], correction)
-    return {name: replace(r, p_value=float(p)) for (name, r), p in zip(found.items(), corrected, strict=True)}
+    p_values = corrected([r.p_value_raw for r in found.values()], correction)
+    return {name: replace(r, p_value=float(p)) for (name, r), p in zip(found.items(), p_values, strict=True)}
 
 
 def similarities(values: Any, kind: str, name: str, kept: np.ndarray) -> np.ndarray:
@@ -237,18 +236,6 @@ def similarities(values: Any, kind: str, name: str, kept: np.ndarray) -> np.ndar
         raise BadInput(f"{name} is not symmetric: give the mean of both directions")
     chosen: np.ndarray = s
     return chosen
-
-
-def correct(p_values: Any, correction: str) -> np.ndarray:
-    """Return p-values corrected for their number."""
-    from scipy.stats import false_discovery_control
-
-    p: np.ndarray = np.asarray(p_values, dtype=np.float64)
-    if correction == "holm":
-        p = holm(p)
-    elif correction == "bh":
-        p = false_discovery_control(p)
-    return p
 
 
 def _interval(a: np.ndarray, b: np.ndarray, method: str, counts: np.ndarray, confidence: float) -> tuple[float, float]:

@@ -142,16 +142,16 @@ def stack_similarities(
     named = np.unique(pairs, return_inverse=True)[1].reshape(-1, 2)
     fold = rng.permutation(np.arange(named.max() + 1) % check_positive("folds", folds))[named]
     predictions, weights = _predicted(table, rated, fold, folds, how, None, rng)
-    options: dict[str, Any] = {"method": method, "items": pairs}
+    options: dict[str, Any] = {"method": method, "items": pairs, "confidence": confidence}
     compared = compare_agreement({STACKED: predictions, **sources}, rated, **options, correction="none")
     gains = [c for c in compared if c.a == STACKED]
     cost = {}
     for budget in budgets:
         drawn = _predicted(table, rated, fold, folds, how, check_positive("budgets", budget), rng)[0]
-        cost[budget] = rating_agreement(drawn, rated, **options, confidence=confidence)
+        cost[budget] = rating_agreement(drawn, rated, **options)
     return Stacked(
-        single={name: rating_agreement(v, rated, **options, confidence=confidence) for name, v in sources.items()},
-        stacked=rating_agreement(predictions, rated, **options, confidence=confidence),
+        single={name: rating_agreement(v, rated, **options) for name, v in sources.items()},
+        stacked=rating_agreement(predictions, rated, **options),
         gains=_corrected(gains),
         cost=cost,
         weights={name: float(w) for name, w in zip(sources, weights, strict=True)},

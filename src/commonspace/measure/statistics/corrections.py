@@ -16,6 +16,7 @@ False Discovery Rate: A Practical and Powerful Approach to Multiple Testing", 19
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,38 @@ def benjamini_hochberg(p_values: Any) -> np.ndarray:
     order = np.argsort(p, kind="stable")
     stepped = p[order] * len(p) / np.arange(1, len(p) + 1)
     return _back(order, np.minimum.accumulate(stepped[::-1])[::-1])
+
+
+def rejected(
+    statistic: np.ndarray, critical: Callable[[np.ndarray], np.ndarray], alpha: float, correction: str
+) -> np.ndarray:
+    """Return which tests a procedure rejects, without a p-value of each: (..., m) bool.
+
+    The same as ``corrected(p, correction) <= alpha``, at the price of m critical values for all families together.
+
+    Parameters
+    ----------
+    statistic : (..., m) float64
+        Larger speaks against the hypothesis; every row is a family of its own.
+    critical : callable
+        Returns the statistics that have given p-values.
+    alpha : float
+        Level after correction.
+    correction : {"holm", "bh", "none"}
+    """
+    check_choice("correction", correction, CORRECTIONS)
+    m = statistic.shape[-1]
+    place = np.arange(1, m + 1)
+    level = {"holm": alpha / (m - place + 1), "bh": alpha * place / m, "none": np.full(m, alpha)}[correction]
+    order = np.argsort(-statistic, axis=-1, kind="stable")
+    passed: np.ndarray = np.take_along_axis(statistic, order, axis=-1) >= critical(level)
+    if correction == "holm":  # down from the greatest until one fails
+        passed = np.logical_and.accumulate(passed, axis=-1)
+    elif correction == "bh":  # up from the smallest until one passes
+        passed = np.logical_or.accumulate(passed[..., ::-1], axis=-1)[..., ::-1]
+    out: np.ndarray = np.empty_like(passed)
+    np.put_along_axis(out, order, passed, axis=-1)
+    return out
 
 
 def _back(order: np.ndarray, stepped: np.ndarray) -> np.ndarray:

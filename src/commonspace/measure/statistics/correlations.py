@@ -199,6 +199,14 @@ def midranks(x: np.ndarray) -> np.ndarray:
     return ranks
 
 
+def places(totals: np.ndarray) -> np.ndarray:
+    """Return the rank of each row in each column of totals, 1 for the largest; ties share the mean of theirs."""
+    from scipy.stats import rankdata
+
+    ranks: np.ndarray = rankdata(-np.round(totals, 9), axis=0)
+    return ranks
+
+
 def _pair(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or len(x) < 3:

@@ -8,9 +8,10 @@ standard deviation:
     detectable    the D for which a two-sided t-test at level alpha rejects with the probability `power`, where the
                   standard error is the one seen: t has the non-central distribution with non-centrality D / se
 
-The interval of the effect is m / s +- t standard errors, where query i adds w_i - (m / 2s)(w_i^2 - 1) to the error with
-w_i = (d_i - m) / s (the delta method); this assumes no normal distribution, and sums over groups. So is the interval of
-the detectable difference, on the scale of logarithms, where the standard error adds (u_g^2 / mean u^2 - 1) / 2.
+The interval of the effect is J m / s +- t standard errors of m / s, where query i adds w_i - (m / 2s)(w_i^2 - 1) to
+the error with w_i = (d_i - m) / s (the delta method); this assumes no normal distribution, and sums over groups. So is
+the interval of the detectable difference, on the scale of logarithms, where the standard error adds
+(u_g^2 / mean u^2 - 1) / 2.
 
 Sources: Hedges, "Distribution Theory for Glass's Estimator of Effect Size and Related Estimators", 1981; Sakai,
 "Statistical Reform in Information Retrieval?", 2014 (effect sizes and power belong beside p-values).
@@ -47,7 +48,8 @@ def effect_size(a: Any, b: Any, *, groups: Any = None, confidence: float = 0.95)
     Returns
     -------
     Estimate
-        0 where the systems never differ, NaN where they differ by the same amount everywhere.
+        0 where the systems never differ; NaN where they differ by the same amount everywhere, and for fewer than three
+        queries or groups, of which the correction for small samples leaves nothing.
     """
     (x, y), ids = aligned({"a": a, "b": b})
     value, low, high = standardised(x - y, members(groups, ids, len(x)), check_share("confidence", confidence))
@@ -116,7 +118,7 @@ def standardised(d: np.ndarray, member: np.ndarray, confidence: float) -> tuple[
     groups = int(member.max()) + 1
     if not d.any():
         return 0.0, 0.0, 0.0
-    if groups < 2 or np.ptp(d) <= 1e-12 * np.abs(d).max():
+    if groups < 3 or np.ptp(d) <= 1e-12 * np.abs(d).max():
         return np.nan, np.nan, np.nan
     s = d.std(ddof=1)
     z = float(d.mean() / s)

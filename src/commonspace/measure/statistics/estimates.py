@@ -228,13 +228,22 @@ def check_values(values: Any, name: str = "values") -> np.ndarray:
     return v
 
 
-def group_numbers(groups: Any, n: int) -> np.ndarray:
-    """Return the number of each query's group: (n,) int64."""
+def group_numbers(groups: Any, n: int, what: str = "queries") -> np.ndarray:
+    """Return the number of the group of each of n queries (or of what is said): (n,) int64."""
     if groups is None:
         return np.arange(n)
     labels = np.asarray(groups)
     if labels.shape != (n,):
-        raise BadInput(f"groups must hold one label for each of the {n} queries, not shape {labels.shape}")
+        raise BadInput(f"groups must hold one label for each of the {n} {what}, not shape {labels.shape}")
+    # NaN would be one large group: what has no label hangs together with nothing.
+    lacking = np.zeros(n, bool)
+    if labels.dtype.kind in "fO":
+        lacking = np.array([label is None or label != label for label in labels.tolist()], bool)
+    if lacking.any():
+        raise BadInput(
+            f"groups lack a label for {int(lacking.sum())} of the {n} {what}, first for {int(lacking.argmax())}: "
+            "give each of these a label of its own"
+        )
     return np.unique(labels, return_inverse=True)[1]
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from commonspace.core.errors import BadInput
+from commonspace.core.vectors import check_share
 from commonspace.measure.statistics.estimates import Estimate
 from commonspace.measure.statistics.streams import Rows
 
@@ -61,6 +62,11 @@ class Parts:
         now, self._left = self._left[: len(positions)], self._left[len(positions) :]
         return now
 
+    def check(self, n: int) -> None:
+        """Raise `BadInput` unless there is a label for each of n rows and no more."""
+        if self.of is not None and len(self.of) != n:
+            raise BadInput(f"groups holds {len(self.of)} labels, but there are {n} rows: one label a row")
+
 
 def jackknifed(
     name: str,
@@ -93,8 +99,7 @@ def jackknifed(
     """
     from scipy import stats
 
-    if not 0 < confidence < 1:
-        raise BadInput(f"confidence must lie between 0 and 1, not {confidence!r}")
+    check_share("confidence", confidence)
     theta, leave = (np.log(np.maximum(a, 1e-300)) if log else np.asarray(a, float) for a in (whole, without))
     parts = len(leave)
     half = 0.0
@@ -129,6 +134,8 @@ def moments(
             counts[b] += len(some)
             sums[b] += some.sum(axis=0)
             grams[b] += some.T @ some
+    if deal is not None:
+        deal.check(rows.n)
     return counts, sums, grams
 
 
@@ -149,7 +156,7 @@ def share(name: str, hits: int, n: int, *, confidence: float = 0.95, skipped: in
     """Return the share of n independent units that are hits, with its exact interval (Clopper and Pearson, 1934)."""
     from scipy import stats
 
-    tail = (1 - confidence) / 2
+    tail = (1 - check_share("confidence", confidence)) / 2
     low = float(stats.beta.ppf(tail, hits, n - hits + 1)) if hits else 0.0
     high = float(stats.beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
     return Estimate(name, hits / max(n, 1), low, high, n=n, confidence=confidence, skipped=skipped)
