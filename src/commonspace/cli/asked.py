@@ -50,13 +50,14 @@ class Question:
 
     def modalities(self, space: Space, least: int) -> list[str]:
         """Return the modalities of a space of which the table has the columns."""
-        check_columns(self.columns, space.modalities)
+        check_columns(self.columns, space.modalities, self.table)
         found = [m for m in space.modalities if column_of(m, self.columns) in self.table]
         if len(found) < least:
             needed = "columns of at least two modalities" if least > 1 else "the column of a modality"
             raise BadInput(
                 f"evaluating needs the {needed}; the table has {', '.join(found) or 'none'} "
-                f"of {', '.join(column_of(m, self.columns) for m in space.modalities)}"
+                f"of {', '.join(column_of(m, self.columns) for m in space.modalities)}: say which column a modality "
+                f"reads with --column, such as --column {space.modalities[0]}=NAME"
             )
         return found
 
