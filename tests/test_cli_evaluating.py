@@ -139,6 +139,26 @@ def test_right_answers_of_a_collection_are_those_of_the_same_label_where_a_group
     assert by_id["value"] > by_kind["value"]  # of 15 pictures of a kind the first ten hold at most ten
 
 
+def test_rows_and_items_without_a_label_are_no_right_answers_to_one_another(run, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "id": i,
+            "text": w,
+            "image": (text_vector(w) + 0.1 * rng.normal(size=DIM)).tolist(),
+            "kind": None if i % 2 else w,
+        }
+        for i, w in enumerate(WORDS)
+    ]
+    with Collection.create(tmp_path / "c.cs", Space("good")) as c:
+        c.add([{k: r[k] for k in ("id", "image", "kind")} for r in rows], fields=["kind"])
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    status = run_command(["eval", str(tmp_path / "c.cs"), str(tmp_path / "t.jsonl"), "-g", "kind", "-m", "hit@1",
+                          "-o", str(tmp_path / "r.json")])  # fmt: skip
+    assert status == 0
+    assert json.loads((tmp_path / "r.json").read_text())["metrics"][0]["n"] == len(WORDS) // 2
+
+
 def test_hubs_can_be_corrected(run):
     plain, corrected = (json.loads(run("good", "--json", *more)[1]) for more in ((), ("--hubs", "csls")))
     assert corrected["about"]["hubs"] == "csls"
@@ -152,7 +172,7 @@ def test_hubs_can_be_corrected(run):
         ("good", ("-m", "speed@1"), "speed"),
         ("good", ("--class-column", "nothing"), "nothing"),
         ("good", ("--hubs", "magic"), "csls"),
-        ("good", ("-c", "text=title"), "at least two modalities"),
+        ("good", ("-c", "text=title"), "no column 'title'"),
         ("c.cs", ("--compare", "good"), "not of a collection"),
         ("c.cs", ("-g", "colour"), "colour"),
         ("c.cs", ("-g", "text"), "no field 'text'"),

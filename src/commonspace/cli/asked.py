@@ -11,7 +11,7 @@ import numpy as np
 from commonspace.cli.shared import say_skipped
 from commonspace.core.bags import Bags
 from commonspace.core.errors import BadInput, NotFound
-from commonspace.core.tables import Table
+from commonspace.core.tables import Table, none_for_nan
 from commonspace.core.vectors import distinct_rows
 from commonspace.encode.columns import Rows, check_columns, column_of, given, rows_of
 from commonspace.judge.evaluating.directions import DEPTH, Direction, Side, directions_of
@@ -111,7 +111,7 @@ def ask_collection(collection: Collection, question: Question) -> list[Direction
     if label not in question.table:
         raise BadInput(f"the table has no column {label!r}, which says what the right answers are: name one by --group")
     rows = question.rows(space, asks)
-    labels = np.array([str(v) for v in question.table[label]])
+    labels = _labels(question.table[label], "row")
     names = _names(question, rows, {m: space.kind_of(m) for m in asks})
     keyed = replace(rows, labels=labels)
     sides = {m: _sides([space], m, question, keyed, names[m])[0] for m in dict.fromkeys(a for a, _ in pairs)}
@@ -171,6 +171,12 @@ def _names(question: Question, rows: Rows, kinds: Mapping[str, str]) -> dict[str
     return names
 
 
+def _labels(cells: Sequence[Any], what: str) -> np.ndarray:
+    """Return (n,) str: what each row shows; one without a label is right for no other, here or there."""
+    values = [none_for_nan(c) for c in cells]
+    return np.array([f"\0{what} {i}" if v is None else str(v) for i, v in enumerate(values)])
+
+
 def _stored(collection: Collection, modality: str, group: str | None) -> tuple[list[Any], Side]:
     """Return the ids and the items that a collection stores of one modality."""
     ids, vectors = collection.vectors(modality)
@@ -187,7 +193,7 @@ def _stored(collection: Collection, modality: str, group: str | None) -> tuple[l
         items = None
     side = Side(
         vectors,
-        np.array([str(f[label]) for f in fields]),
+        _labels([f[label] for f in fields], "item"),
         collection.space.kind_of(modality),
         items,
         [str(f[words or collection.id_name]) for f in fields],
