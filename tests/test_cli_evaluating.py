@@ -159,6 +159,16 @@ def test_rows_and_items_without_a_label_are_no_right_answers_to_one_another(run,
     assert json.loads((tmp_path / "r.json").read_text())["metrics"][0]["n"] == len(WORDS) // 2
 
 
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [("", "no rows"), ('{"text": "red", "image": "broken"}', "no row of the table has an item of image")],
+)
+def test_a_table_of_which_nothing_is_left_says_so(place, tmp_path, capsys, rows, words):
+    (tmp_path / "t.jsonl").write_text(rows)
+    assert run_command(["eval", str(place / "good"), str(tmp_path / "t.jsonl"), "--on-error", "skip"]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_hubs_can_be_corrected(run):
     plain, corrected = (json.loads(run("good", "--json", *more)[1]) for more in ((), ("--hubs", "csls")))
     assert corrected["about"]["hubs"] == "csls"
@@ -174,11 +184,16 @@ def test_hubs_can_be_corrected(run):
         ("good", ("--hubs", "magic"), "csls"),
         ("good", ("-c", "text=title"), "no column 'title'"),
         ("c.cs", ("--compare", "good"), "not of a collection"),
+        ("good", ("--compare", "good/../good"), "another space"),
+        ("good", ("-o", "/dev/null/new/r.html"), "no folder /dev/null/new"),
+        ("good", ("-o", "folder.html"), "is a folder"),
         ("c.cs", ("-g", "colour"), "colour"),
         ("c.cs", ("-g", "text"), "no field 'text'"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_status_2(run, path, arguments, words):
+def test_bad_input_is_one_clear_line_and_status_2(run, place, monkeypatch, path, arguments, words):
+    monkeypatch.chdir(place)
+    (place / "folder.html").mkdir(exist_ok=True)
     status, _, err = run(path, *arguments)
     assert status == 2
     assert words in err

@@ -50,6 +50,8 @@ class Question:
 
     def modalities(self, space: Space, least: int) -> list[str]:
         """Return the modalities of a space of which the table has the columns."""
+        if not len(self.table):
+            raise BadInput("the table has no rows: there is nothing to ask")
         check_columns(self.columns, space.modalities, self.table)
         found = [m for m in space.modalities if column_of(m, self.columns) in self.table]
         if len(found) < least:
@@ -142,6 +144,8 @@ def _sides(
     shared = sorted(set.intersection(*(set(np.asarray(one.kept).tolist()) for one in made)))
     kept = where[shared]
     vectors = [one.vectors[np.searchsorted(one.kept, shared)] for one in made]
+    if not len(kept):
+        raise BadInput(f"no row of the table has an item of {modality} that can be encoded: nothing can be asked")
     first = np.unique(np.concatenate([distinct_rows(v, rows.labels[kept]) for v in vectors]))
     at, classes = kept[first], question.classes()
     return [
