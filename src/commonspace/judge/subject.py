@@ -194,6 +194,8 @@ class Subject:
     def halves(self, rng: np.random.Generator, *, most: int) -> tuple[Subject, Subject]:
         """Return two halves that share no thing; rows of which none is known are dealt out one by one.
 
+        A modality of which one half would have nothing is in neither.
+
         Of every modality at most `most` sound rows go into each. Where there are more, the same things are chosen in
         all modalities, with several rows of each, so that what belongs together stays together.
         """
@@ -208,9 +210,11 @@ class Subject:
             for i, part in enumerate(parts):
                 mine = rows[half == i]
                 part[m] = mine if len(mine) <= most else np.sort(mine[_chosen(codes[half == i], turn, most, rng)])
-        if not all(any(len(r) for r in part.values()) for part in parts):
+        both = [m for m in self.modalities if len(parts[0][m]) and len(parts[1][m])]
+        if not both:
             raise BadInput("there is too little to cut in two halves")
-        return self.take(parts[0]), self.take(parts[1])
+        one, two = (self.take({m: part[m] for m in both}) for part in parts)
+        return one, two
 
     # ---------------------------------------------------------------- items
 
