@@ -47,6 +47,13 @@ def test_one_finding_as_json(matrix, capsys):
     assert (found["finding"], found["flag"]) == ("norms", True)
 
 
+def test_what_is_not_a_number_is_null_in_json(tmp_path, capsys):
+    np.save(tmp_path / "m.npy", np.full((3, 8), np.nan))
+    _, out, _ = run(capsys, "doctor", tmp_path / "m.npy", "--json")
+    found = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert found["found"][0]["flag"]
+
+
 def test_remedies_are_tried_when_asked_for(matrix, capsys):
     _, out, _ = run(capsys, "doctor", matrix, "-f", "norms", "--treat")
     assert "unit-length" in out

@@ -61,6 +61,7 @@ def doctor(
     """Look for what is wrong with vectors: collapse, gaps, hubs, duplicates, leaks and more."""
     from commonspace.core.registry import find
     from commonspace.judge.doctor import check_up
+    from commonspace.judge.pages.page import jsonable
 
     if out is not None:
         page_path(out)
@@ -71,7 +72,7 @@ def doctor(
     if out is not None:
         write_report(done.to_report(f"Check-up of {path.resolve().name}"), out)
     if as_json:
-        print_json(done.to_dict())
+        print_json(jsonable(done.to_dict()))
     else:
         _show(done)
     if done.interrupted:  # what was found until then is kept, but a script should know
