@@ -175,7 +175,7 @@ def _names(question: Question, rows: Rows, kinds: Mapping[str, str]) -> dict[str
     return names
 
 
-def _labels(cells: Sequence[Any], what: str) -> np.ndarray:
+def _labels(cells: Sequence[Any] | np.ndarray, what: str) -> np.ndarray:
     """Return (n,) str: what each row shows; one without a label is right for no other, here or there."""
     values = [none_for_nan(c) for c in cells]
     return np.array([f"\0{what} {i}" if v is None else str(v) for i, v in enumerate(values)])
