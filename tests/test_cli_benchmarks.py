@@ -75,3 +75,21 @@ def test_what_cannot_be_built_is_one_line(books, capsys, options, words):
     status, _, err = ask(capsys, books, *options)
     assert status == 2
     assert words in err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "no table or folder nowhere"),
+        (["t.jsonl", "--links", "t.jsonl", "--query", "q"], "not both"),
+        (["t.jsonl", "--query", "q", "--document", "d", "-e", "nosuch"], "no Encoder named 'nosuch'"),
+        (["t.jsonl", "--query", "q", "--document", "d", "--save", "/dev/null/made"], "/dev/null/made"),
+    ],
+)
+def test_a_slip_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.jsonl").write_text("\n".join(f'{{"q": "word {i}", "d": "text {i}"}}' for i in range(9)))
+    assert run_command(["benchmark", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert len(err.strip().splitlines()) == 1

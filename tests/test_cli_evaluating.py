@@ -139,6 +139,36 @@ def test_right_answers_of_a_collection_are_those_of_the_same_label_where_a_group
     assert by_id["value"] > by_kind["value"]  # of 15 pictures of a kind the first ten hold at most ten
 
 
+def test_rows_and_items_without_a_label_are_no_right_answers_to_one_another(run, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "id": i,
+            "text": w,
+            "image": (text_vector(w) + 0.1 * rng.normal(size=DIM)).tolist(),
+            "kind": None if i % 2 else w,
+        }
+        for i, w in enumerate(WORDS)
+    ]
+    with Collection.create(tmp_path / "c.cs", Space("good")) as c:
+        c.add([{k: r[k] for k in ("id", "image", "kind")} for r in rows], fields=["kind"])
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    status = run_command(["eval", str(tmp_path / "c.cs"), str(tmp_path / "t.jsonl"), "-g", "kind", "-m", "hit@1",
+                          "-o", str(tmp_path / "r.json")])  # fmt: skip
+    assert status == 0
+    assert json.loads((tmp_path / "r.json").read_text())["metrics"][0]["n"] == len(WORDS) // 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [("", "no rows"), ('{"text": "red", "image": "broken"}', "no row of the table has an item of image")],
+)
+def test_a_table_of_which_nothing_is_left_says_so(place, tmp_path, capsys, rows, words):
+    (tmp_path / "t.jsonl").write_text(rows)
+    assert run_command(["eval", str(place / "good"), str(tmp_path / "t.jsonl"), "--on-error", "skip"]) == 2
+    assert words in capsys.readouterr().err
+
+
 def test_hubs_can_be_corrected(run):
     plain, corrected = (json.loads(run("good", "--json", *more)[1]) for more in ((), ("--hubs", "csls")))
     assert corrected["about"]["hubs"] == "csls"
@@ -152,13 +182,18 @@ def test_hubs_can_be_corrected(run):
         ("good", ("-m", "speed@1"), "speed"),
         ("good", ("--class-column", "nothing"), "nothing"),
         ("good", ("--hubs", "magic"), "csls"),
-        ("good", ("-c", "text=title"), "at least two modalities"),
+        ("good", ("-c", "text=title"), "no column 'title'"),
         ("c.cs", ("--compare", "good"), "not of a collection"),
+        ("good", ("--compare", "good/../good"), "another space"),
+        ("good", ("-o", "/dev/null/new/r.html"), "no folder /dev/null/new"),
+        ("good", ("-o", "folder.html"), "is a folder"),
         ("c.cs", ("-g", "colour"), "colour"),
         ("c.cs", ("-g", "text"), "no field 'text'"),
     ],
 )
-def test_bad_input_is_one_clear_line_and_status_2(run, path, arguments, words):
+def test_bad_input_is_one_clear_line_and_status_2(run, place, monkeypatch, path, arguments, words):
+    monkeypatch.chdir(place)
+    (place / "folder.html").mkdir(exist_ok=True)
     status, _, err = run(path, *arguments)
     assert status == 2
     assert words in err

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from commonspace.cli import run_command
+from commonspace.cli.shared import sheet
 
 
 @pytest.fixture
@@ -44,6 +45,13 @@ def test_one_finding_as_json(matrix, capsys):
     assert status == 0
     (found,) = json.loads(out)["found"]
     assert (found["finding"], found["flag"]) == ("norms", True)
+
+
+def test_what_is_not_a_number_is_null_in_json(tmp_path, capsys):
+    np.save(tmp_path / "m.npy", np.full((3, 8), np.nan))
+    _, out, _ = run(capsys, "doctor", tmp_path / "m.npy", "--json")
+    found = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert found["found"][0]["flag"]
 
 
 def test_remedies_are_tried_when_asked_for(matrix, capsys):
@@ -128,3 +136,23 @@ def test_ctrl_c_prints_what_was_found_and_says_so_with_its_status(tmp_path):
     assert "isotropy" in out
     assert "Stopped before all was done" in out
     assert "Traceback" not in err
+
+
+def test_what_looks_like_markup_is_printed_as_it_is(capsys):
+    sheet(["of", "said"], [["[red]", "worst is [/x] [bold]loud"]])
+    assert "[red]  worst is [/x] [bold]loud" in capsys.readouterr().out
+
+
+def test_a_wrong_finding_is_refused_before_anything_is_read(matrix, monkeypatch, capsys):
+    monkeypatch.setattr("commonspace.cli.judging._subject", lambda *_: pytest.fail("it was read"))
+    status, _, err = run(capsys, "doctor", matrix, "-f", "nosuch")
+    assert status == 2
+    assert "nosuch" in err
+
+
+def test_where_no_report_can_be_written_is_said_before_anything_is_read(matrix, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("commonspace.cli.judging._subject", lambda *_: pytest.fail("it was read"))
+    (tmp_path / "r.json").mkdir()
+    status, _, err = run(capsys, "doctor", matrix, "-o", tmp_path / "r.html")
+    assert status == 2
+    assert "r.json is a folder" in err

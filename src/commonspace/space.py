@@ -192,7 +192,8 @@ class Space(Examined):
         if len(self.encoders) < 2:
             raise BadInput(f"a common space needs at least two modalities, this one has only {self.modalities[0]!r}")
         check_options(**options)
-        check_columns(columns, self.modalities)
+        table = read_table(table)
+        check_columns(columns, self.modalities, table)
         train, valid_rows = self._split(table, columns, group, valid, rng)
         edited = edited_rows(edits, train, self.encoders, rng.spawn(1)[0])  # does not move the draws of training
         self._heads = {}  # until all is done: heads of an earlier fit do not go with encoders fitted anew
@@ -272,7 +273,7 @@ class Space(Examined):
             Task (``"text->image"``) -> metric -> value with n and 95 % interval.
         """
         source = read_table(table)
-        check_columns(columns, self.modalities)
+        check_columns(columns, self.modalities, source)
         found = [m for m in self.modalities if column_of(m, columns) in source]
         if len(found) < 2:
             raise BadInput(

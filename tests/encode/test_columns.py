@@ -69,4 +69,6 @@ def test_a_column_of_another_name_and_a_missing_one():
     with pytest.raises(NotFound, match="no column 'words'"):
         rows_of(read_table(TABLE), {"words": "text"}, None, None)
     with pytest.raises(BadInput, match="'sound'"):
-        check_columns({"sound": "text"}, ["text", "image"])
+        check_columns({"sound": "text"}, ["text", "image"], read_table(TABLE))
+    with pytest.raises(NotFound, match="no column 'txet'"):
+        check_columns({"text": "txet"}, ["text", "image"], read_table(TABLE))

@@ -47,6 +47,17 @@ def test_classes_come_from_a_column():
         subject_of(FakeSpace(), table(), class_column="nosuch")
 
 
+def test_a_row_without_a_class_is_of_no_class_of_others():
+    rows = {**table(), "family": ["a", None, float("nan"), "a", None, "a"]}
+    classes = subject_of(FakeSpace(), rows, class_column="family").classes["image"].tolist()
+    assert classes == ["a", "row 1", "row 2", "a", "row 4", "a"]
+
+
+def test_a_column_that_was_named_must_be_there():
+    with pytest.raises(NotFound, match="no column 'nme'"):
+        subject_of(FakeSpace(), table(), columns={"text": "nme"})
+
+
 def test_missing_cells_are_missing_rows_and_unreadable_ones_can_be_left_out():
     rows = table()
     rows["image"][2] = None

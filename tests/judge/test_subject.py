@@ -100,6 +100,23 @@ def test_halves_share_no_thing_and_hold_every_row_once():
     assert np.array_equal(one.vectors["a"][0], x[int(one.names["a"][0][1:])])
 
 
+def test_large_halves_keep_the_same_things_in_all_modalities():
+    x = np.random.default_rng(0).normal(size=(6000, 3))
+    once, thrice = np.arange(2000), np.repeat(np.arange(2000), 3)
+    subject = Subject({"text": x[:2000], "image": x}, things={"text": once, "image": thrice})
+    for half in subject.halves(np.random.default_rng(0), most=100):
+        assert {m: len(rows) for m, rows in half.vectors.items()} == {"text": 100, "image": 100}
+        assert set(half.things["image"]) <= set(half.things["text"])
+        assert np.unique(half.things["image"], return_counts=True)[1].tolist() == [2] * 50
+
+
+def test_large_halves_of_few_things_keep_all_of_them():
+    x = np.random.default_rng(0).normal(size=(4000, 3))
+    halves = Subject({"a": x}, things={"a": np.arange(4000) % 40}).halves(np.random.default_rng(0), most=200)
+    for half in halves:
+        assert np.unique(half.things["a"], return_counts=True)[1].tolist() == [10] * 20
+
+
 def test_rows_that_are_not_labelled_are_halved_one_by_one():
     one, two = Subject({"a": sick()}).halves(np.random.default_rng(0), most=10)
     assert len(one.vectors["a"]) == len(two.vectors["a"]) == 10

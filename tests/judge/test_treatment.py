@@ -127,6 +127,15 @@ def test_without_labels_only_the_finding_is_measured_again():
     assert "0." in str(done)
 
 
+@pytest.mark.parametrize("remedy", ["centring", "hub-normalisation", "deduplicate", "whitening", "pair-cleaning"])
+def test_a_modality_that_is_in_one_half_only_is_not_measured(remedy):
+    x = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    subject = Subject({"a": x, "b": x[:1]}, things={"a": np.arange(200) // 2, "b": np.zeros(1, int)})
+    for seed in range(2):
+        done = treat(subject, remedy, [Isotropy()], np.random.default_rng(seed))
+        assert [d.task for d in done.directions] == ["a->a"] or remedy == "pair-cleaning"
+
+
 def test_too_little_to_halve_is_said_not_raised():
     done = treat(Subject({"a": np.eye(2)}), "centring", [], np.random.default_rng(4))
     assert isinstance(done, Treatment)

@@ -38,6 +38,11 @@ def run_command(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as e:
+        if e.filename is None:
+            raise
+        remark(f"error: {e.filename}: {e.strerror}")
+        return 2
     except Exception as e:
         if not hasattr(e, "format_message"):  # a usage error of the command line library has one
             raise

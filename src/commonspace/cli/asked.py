@@ -11,7 +11,7 @@ import numpy as np
 from commonspace.cli.shared import say_skipped
 from commonspace.core.bags import Bags
 from commonspace.core.errors import BadInput, NotFound
-from commonspace.core.tables import Table
+from commonspace.core.tables import Table, none_for_nan
 from commonspace.core.vectors import distinct_rows
 from commonspace.encode.columns import Rows, check_columns, column_of, given, rows_of
 from commonspace.judge.evaluating.directions import DEPTH, Direction, Side, directions_of
@@ -50,13 +50,16 @@ class Question:
 
     def modalities(self, space: Space, least: int) -> list[str]:
         """Return the modalities of a space of which the table has the columns."""
-        check_columns(self.columns, space.modalities)
+        if not len(self.table):
+            raise BadInput("the table has no rows: there is nothing to ask")
+        check_columns(self.columns, space.modalities, self.table)
         found = [m for m in space.modalities if column_of(m, self.columns) in self.table]
         if len(found) < least:
             needed = "columns of at least two modalities" if least > 1 else "the column of a modality"
             raise BadInput(
                 f"evaluating needs the {needed}; the table has {', '.join(found) or 'none'} "
-                f"of {', '.join(column_of(m, self.columns) for m in space.modalities)}"
+                f"of {', '.join(column_of(m, self.columns) for m in space.modalities)}: say which column a modality "
+                f"reads with --column, such as --column {space.modalities[0]}=NAME"
             )
         return found
 
@@ -110,7 +113,7 @@ def ask_collection(collection: Collection, question: Question) -> list[Direction
     if label not in question.table:
         raise BadInput(f"the table has no column {label!r}, which says what the right answers are: name one by --group")
     rows = question.rows(space, asks)
-    labels = np.array([str(v) for v in question.table[label]])
+    labels = _labels(question.table[label], "row")
     names = _names(question, rows, {m: space.kind_of(m) for m in asks})
     keyed = replace(rows, labels=labels)
     sides = {m: _sides([space], m, question, keyed, names[m])[0] for m in dict.fromkeys(a for a, _ in pairs)}
@@ -141,6 +144,8 @@ def _sides(
     shared = sorted(set.intersection(*(set(np.asarray(one.kept).tolist()) for one in made)))
     kept = where[shared]
     vectors = [one.vectors[np.searchsorted(one.kept, shared)] for one in made]
+    if not len(kept):
+        raise BadInput(f"no row of the table has an item of {modality} that can be encoded: nothing can be asked")
     first = np.unique(np.concatenate([distinct_rows(v, rows.labels[kept]) for v in vectors]))
     at, classes = kept[first], question.classes()
     return [
@@ -170,6 +175,12 @@ def _names(question: Question, rows: Rows, kinds: Mapping[str, str]) -> dict[str
     return names
 
 
+def _labels(cells: Sequence[Any] | np.ndarray, what: str) -> np.ndarray:
+    """Return (n,) str: what each row shows; one without a label is right for no other, here or there."""
+    values = [none_for_nan(c) for c in cells]
+    return np.array([f"\0{what} {i}" if v is None else str(v) for i, v in enumerate(values)])
+
+
 def _stored(collection: Collection, modality: str, group: str | None) -> tuple[list[Any], Side]:
     """Return the ids and the items that a collection stores of one modality."""
     ids, vectors = collection.vectors(modality)
@@ -186,7 +197,7 @@ def _stored(collection: Collection, modality: str, group: str | None) -> tuple[l
         items = None
     side = Side(
         vectors,
-        np.array([str(f[label]) for f in fields]),
+        _labels([f[label] for f in fields], "item"),
         collection.space.kind_of(modality),
         items,
         [str(f[words or collection.id_name]) for f in fields],

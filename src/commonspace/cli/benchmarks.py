@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from commonspace.cli.shared import Json, app, print_json, remark, sheet
-from commonspace.core.errors import BadInput
+from commonspace.core.errors import BadInput, NotFound
 
 
 @app.command()
@@ -50,6 +50,11 @@ def benchmark(
     """Build a retrieval benchmark from a corpus, look for leaks, run cheap baselines beside your encoders."""
     from commonspace.judge.benchmarks import Benchmark, find_leaks, from_fields, from_links, run_benchmark
 
+    if not source.exists():
+        raise NotFound(f"there is no table or folder {source}")
+    if links is not None and (query is not None or document is not None):
+        raise BadInput("either --links or --query and --document say what answers what, not both")
+    systems = _systems(encoder or [], space or [])  # before anything is read: a slip in a name is cheap then
     name = source.stem
     options: dict[str, Any] = {"name": name, "random_state": seed}
     if source.is_dir():
@@ -69,9 +74,7 @@ def benchmark(
         remark(f"saved in {save}")
     leaks = find_leaks(made, split=split, random_state=seed)
     chosen = made if pool is None else made.with_pool(pool, split=split, random_state=seed)
-    result = run_benchmark(
-        chosen, _systems(encoder or [], space or []), split=split if chosen.split else None, random_state=seed
-    )
+    result = run_benchmark(chosen, systems, split=split if chosen.split else None, random_state=seed)
     if as_json:
         print_json({**result.to_dict(), "verdict": result.verdict, "leaks": [leak.to_dict() for leak in leaks]})
         return

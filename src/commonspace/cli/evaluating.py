@@ -18,8 +18,10 @@ from commonspace.cli.shared import (
     TablePath,
     app,
     assignments,
+    page_path,
     print_json,
     sheet,
+    write_report,
 )
 from commonspace.core.errors import BadInput
 
@@ -58,8 +60,8 @@ def evaluate(
     from commonspace.space import METRICS, Space
 
     check_choice("hubs", hubs, HUBS)
-    if out is not None and out.suffix not in (".html", ".json"):
-        raise BadInput(f"--out must end in .html or .json, not {out.name!r}")
+    if out is not None:
+        page_path(out)
     metrics = metric or list(METRICS)
     for one in metrics:  # before anything is encoded
         known(one)
@@ -78,6 +80,8 @@ def evaluate(
         (directions,) = ask_spaces([space], question)
         about["space"] = space.id
     else:
+        if compare.resolve() == path.resolve():
+            raise BadInput(f"--compare names {path} itself: give another space")
         spaces = [Space.load(path), Space.load(compare)]
         directions, theirs = ask_spaces(spaces, question)
         rival = compare.resolve().name
@@ -88,21 +92,13 @@ def evaluate(
         directions, metrics=metrics, title=f"How well {name} finds", name=name, other=other, about=about
     )
     if out is not None:
-        _write(report, out)
+        write_report(report, out)
     if as_json:
         print_json(jsonable(report.to_dict()))
         return
     _print(report)
     if out is not None:
         typer.echo(f"\nWrote {out}" + (f" and {out.with_suffix('.json')}" if out.suffix == ".html" else ""))
-
-
-def _write(report: Any, out: Path) -> None:
-    from commonspace.judge.pages.page import write_html, write_json
-
-    if out.suffix == ".html":
-        write_html(report, out)
-    write_json(report, out.with_suffix(".json"))
 
 
 def _print(report: Any) -> None:

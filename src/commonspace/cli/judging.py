@@ -15,9 +15,11 @@ from commonspace.cli.shared import (
     OnError,
     app,
     assignments,
+    page_path,
     print_json,
     remark,
     sheet,
+    write_report,
 )
 from commonspace.core.errors import BadInput, NotFound
 
@@ -57,16 +59,20 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Look for what is wrong with vectors: collapse, gaps, hubs, duplicates, leaks and more."""
+    from commonspace.core.registry import find
     from commonspace.judge.doctor import check_up
+    from commonspace.judge.pages.page import jsonable
 
-    if out is not None and out.suffix not in (".html", ".json"):
-        raise BadInput(f"--out must end in .html or .json, not {out.name!r}")
+    if out is not None:
+        page_path(out)
+    for name in finding or []:  # before anything is encoded
+        find("Finding", name)
     subject = _subject(path, table, assignments(column, "--column"), group, class_column, earlier, training, on_error)
     done = check_up(subject, finding, treat=treat, random_state=seed)
     if out is not None:
-        _write(done, f"Check-up of {path.name}", out)
+        write_report(done.to_report(f"Check-up of {path.resolve().name}"), out)
     if as_json:
-        print_json(done.to_dict())
+        print_json(jsonable(done.to_dict()))
     else:
         _show(done)
     if done.interrupted:  # what was found until then is kept, but a script should know
@@ -173,13 +179,3 @@ def _show(done: CheckUp) -> None:
             typer.echo("  " + str(t).replace("\n", "\n  "))
     for name, why in done.unsought.items():
         remark(f"not looked for: {name} ({why})")
-
-
-def _write(done: CheckUp, title: str, out: Path) -> None:
-    """Write the report where it was asked for."""
-    from commonspace.judge.pages.page import write_html, write_json
-
-    report = done.to_report(title)
-    if out.suffix == ".html":
-        write_html(report, out)
-    write_json(report, out.with_suffix(".json"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table as Sheet
+from rich.text import Text
 
 from commonspace.core.errors import BadInput
 
@@ -59,14 +61,36 @@ def assignments(given: list[str] | None, option: str) -> dict[str, str]:
 
 
 def sheet(head: list[str], rows: list[list[Any]]) -> None:
-    """Print a table."""
+    """Print a table; what stands in its cells is shown as it is, brackets too."""
     grid = Sheet(*head, box=None, show_header=any(head), header_style="bold", pad_edge=False)
     for row in rows:
-        grid.add_row(*(str(cell) for cell in row))
+        grid.add_row(*(Text(str(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)  # a pipe has no width of its own; do not fold lines at 80
     console.print(grid)
+
+
+def page_path(out: Path) -> None:
+    """Raise `BadInput` if no report can be written there: before the work, not after it."""
+    if out.suffix not in (".html", ".json"):
+        raise BadInput(f"--out must end in .html or .json, not {out.name!r}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise BadInput(f"--out cannot be written, no folder {out.parent} can be made: {e.strerror}") from None
+    for file in {out, out.with_suffix(".json")}:
+        if file.is_dir() or not os.access(file if file.exists() else out.parent, os.W_OK):
+            raise BadInput(f"--out cannot be written: {file} is a folder, or may not be changed")
+
+
+def write_report(report: Any, out: Path) -> None:
+    """Write a page and its document beside it, or the document alone."""
+    from commonspace.judge.pages.page import write_html, write_json
+
+    if out.suffix == ".html":
+        write_html(report, out)
+    write_json(report, out.with_suffix(".json"))
 
 
 def print_json(value: Any) -> None:

@@ -77,11 +77,17 @@ def column_of(modality: str, columns: Mapping[str, str] | None) -> str:
     return (columns or {}).get(modality, modality)
 
 
-def check_columns(columns: Mapping[str, str] | None, modalities: Sequence[str]) -> None:
-    """Raise `BadInput` if `columns` names a modality that is not there."""
+def check_columns(columns: Mapping[str, str] | None, modalities: Sequence[str], table: Table) -> None:
+    """Raise `BadInput` if `columns` names a modality that is not there, `NotFound` for a column of the table.
+
+    A column that is only meant, by the name of its modality, may be missing; one that was named may not, or else a slip
+    of the pen would leave out a modality without a word.
+    """
     unknown = sorted(set(columns or {}) - set(modalities))
     if unknown:
         raise BadInput(f"columns names the unknown modality {unknown[0]!r}; there is {', '.join(modalities)}")
+    for name in (columns or {}).values():
+        table[name]
 
 
 def items_of(table: Table, modality: str, columns: Mapping[str, str] | None, kind: str) -> list[Any]:

@@ -41,7 +41,8 @@ class Remedy(Method):
 
     def apply(self, subject: Subject) -> Subject | None:
         """Return the subject as it would be stored; None where that is not what the remedy changes."""
-        kept = subject.take({m: rows[self.keeps(subject)[m][rows]] for m, rows in _sound(subject).items()})
+        stays = self.keeps(subject)  # once: it may compare all rows with all
+        kept = subject.take({m: rows[stays[m][rows]] for m, rows in _sound(subject).items()})
         vectors = {m: self.transform(unit(np.asarray(x, np.float32)), m) for m, x in kept.vectors.items()}
         return replace(kept, vectors=vectors)
 

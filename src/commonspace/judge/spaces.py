@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from commonspace.core.errors import BadInput
-from commonspace.core.tables import Table, read_table
+from commonspace.core.tables import Table, none_for_nan, read_table
 from commonspace.core.vectors import distinct_rows
 from commonspace.encode.columns import check_columns, column_of, given, items_of
 from commonspace.encode.items import item_digest
@@ -96,14 +96,17 @@ class _Encoded:
     ) -> None:
         self.space = space
         self.source = source = read_table(table)
-        check_columns(columns, space.modalities)
+        check_columns(columns, space.modalities, source)
         self.kinds = {m: space.kind_of(m) for m in space.modalities if column_of(m, columns) in source}
         if not self.kinds or not len(source):
             wanted = ", ".join(column_of(m, columns) for m in space.modalities)
             raise BadInput(f"the table has no rows, or none of the columns {wanted}: say which one a modality reads")
         self.items = {m: items_of(source, m, columns, kind) for m, kind in self.kinds.items()}
         things = _things(source, group, *next(iter(self.items.items())), self.kinds)
-        classes = None if class_column is None else np.asarray([str(c) for c in source[class_column]])
+        classes = None
+        if class_column is not None:  # a row of no class is of a class of its own, not of that of the others
+            cells = [none_for_nan(c) for c in source[class_column]]
+            classes = np.asarray([f"row {i}" if c is None else str(c) for i, c in enumerate(cells)])
         self.rows: dict[str, np.ndarray] = {}
         self.vectors: dict[str, np.ndarray] = {}
         for m, column in self.items.items():

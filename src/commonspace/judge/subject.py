@@ -194,10 +194,14 @@ class Subject:
     def halves(self, rng: np.random.Generator, *, most: int) -> tuple[Subject, Subject]:
         """Return two halves that share no thing; rows of which none is known are dealt out one by one.
 
-        Of every modality at most `most` sound rows go into each.
+        A modality of which one half would have nothing is in neither.
+
+        Of every modality at most `most` sound rows go into each. Where there are more, the same things are chosen in
+        all modalities, with several rows of each, so that what belongs together stays together.
         """
         things = max((int(self.codes(m).max()) + 1 for m in self.things), default=0)
-        side = rng.permutation(things) % 2
+        turn = rng.permutation(things)  # the order in which things are chosen, and their half
+        side = turn % 2
         parts: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = ({}, {})
         for m in self.modalities:
             rows = self.sound(m)
@@ -205,10 +209,12 @@ class Subject:
             half = np.where(codes >= 0, side[codes] if things else 0, rng.integers(0, 2, len(rows)))
             for i, part in enumerate(parts):
                 mine = rows[half == i]
-                part[m] = mine if len(mine) <= most else np.sort(rng.choice(mine, most, replace=False))
-        if not all(any(len(r) for r in part.values()) for part in parts):
+                part[m] = mine if len(mine) <= most else np.sort(mine[_chosen(codes[half == i], turn, most, rng)])
+        both = [m for m in self.modalities if len(parts[0][m]) and len(parts[1][m])]
+        if not both:
             raise BadInput("there is too little to cut in two halves")
-        return self.take(parts[0]), self.take(parts[1])
+        one, two = (self.take({m: part[m] for m in both}) for part in parts)
+        return one, two
 
     # ---------------------------------------------------------------- items
 
@@ -235,3 +241,20 @@ class _Chosen(Sequence[Any]):
 
     def __getitem__(self, i: Any) -> Any:
         return self._whole[int(self._places[i])]
+
+
+def _chosen(codes: np.ndarray, turn: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (most,) places: rows of things in turn, of no thing more than its share, at least two.
+
+    What a thing has beyond its share comes after all others; rows of which no thing is known stand alone.
+    """
+    turns = rng.integers(0, max(len(turn), 1), len(codes))
+    turns[codes >= 0] = turn[codes[codes >= 0]]
+    order = rng.permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]
+    sorted_codes = codes[order]
+    nth = np.arange(len(codes)) - np.searchsorted(sorted_codes, sorted_codes)  # of its thing
+    nth[sorted_codes < 0] = 0
+    share = max(2, most // max(len(np.unique(codes)), 1))
+    first = np.lexsort((turns[order], nth // share))
+    return order[first[:most]]

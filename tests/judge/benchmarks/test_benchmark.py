@@ -7,6 +7,7 @@ import pytest
 
 from commonspace.core.errors import BadInput, Corrupt, NotFound
 from commonspace.judge.benchmarks import Benchmark
+from commonspace.judge.benchmarks.rankers import ranker
 
 QUERIES = {"q1": "rot", "q2": "blau", "q3": "grün"}
 DOCUMENTS = {"d1": "red", "d2": "blue", "d3": "green", "d4": "grey"}
@@ -76,10 +77,19 @@ def test_a_pool_keeps_all_right_answers_and_draws_the_rest_by_seed():
     pool = many.with_pool(10, random_state=1)
     assert len(pool.documents) == 10
     assert {"d2", "d3", "d4"} <= set(pool.documents)
-    assert set(pool.queries) == {"q2", "q3"}
+    assert pool.ids("test") == ["q2", "q3"]
+    assert set(pool.queries) <= {"q1", "q2", "q3"}
     assert pool.id == many.with_pool(10, random_state=1).id != many.with_pool(10, random_state=2).id
     with pytest.raises(BadInput, match="cannot hold the 3 right answers"):
         many.with_pool(2)
+
+
+def test_a_pool_still_knows_what_is_popular():
+    split = {"q1": "train", "q2": "test", "q3": "valid"}
+    pool = colours(qrels={**QRELS, "q1": {"d4": 1.0, "d1": 1.0}}, split=split).with_pool(2, random_state=0)
+    assert set(pool.documents) == {"d2", "d4"}
+    assert pool.qrels == {"q1": {"d4": 1.0}, "q2": {"d2": 2.0, "d4": 1.0}}
+    assert ranker("popularity", pool)(["blau"]).tolist() == [[0, 1]]
 
 
 def test_a_folder_gives_back_what_was_saved(tmp_path):

@@ -78,7 +78,9 @@ MEASURE = """
 addEventListener("load", () => {
   const d = document.documentElement;
   const cells = [...document.querySelectorAll("table button")].length;
-  document.body.dataset.seen = JSON.stringify({width: innerWidth, scroll: d.scrollWidth, buttons: cells});
+  const over = [...document.querySelectorAll(".wide")].map((t) => t.scrollWidth - t.clientWidth);
+  const seen = {width: innerWidth, scroll: d.scrollWidth, buttons: cells, over: Math.max(0, ...over)};
+  document.body.dataset.seen = JSON.stringify(seen);
 });
 </script>
 """
@@ -126,6 +128,13 @@ def test_long_words_and_many_columns_do_not_widen_the_page(tmp_path):
     cases = (Case(word, word, word, answers=(Case(word, word, word),)), Case(word))
     write_html(Report(word, word, [Section(word, word, (sheet,), (), cases)] * 3, {word: word}), path)
     assert measured(path, tmp_path, 390)["scroll"] <= 390
+
+
+def test_one_long_word_does_not_push_the_other_rows_of_its_table_out_of_sight(tmp_path):
+    path = tmp_path / "word.html"
+    rows = [["hubness", f"The worst class is {'a' * 300}."], ["gap", "The centres lie apart. " * 8]]
+    write_html(Report("t", "v", [Section("s", sheets=(Sheet(["finding", "said"], rows),))]), path)
+    assert measured(path, tmp_path, 900)["over"] == 0
 
 
 def test_the_pages_own_script_runs_under_its_policy_and_no_other_does(page, tmp_path):

@@ -72,6 +72,24 @@ def test_what_is_no_character_becomes_a_mark():
     assert plain("tab\tline\nü 漢 😀") == "tab\tline\nü 漢 😀"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u6771\u4eac\u3000\u5927\u962a",  # a wide space between two words
+        "\u0915\u094d\u200d\u0937",  # a joiner, without which other letters are drawn
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # a parting of letters
+        "\U0001f469\u200d\U0001f469\u200d\U0001f467",  # a family in one sign
+        "10\u00a0kg, soft\u00adly",
+    ],
+)
+def test_spaces_and_joiners_of_other_scripts_are_kept(text):
+    assert plain(text) == text
+
+
+def test_ends_of_lines_of_any_system_are_ends_of_lines():
+    assert plain("a\r\nb\rc\u2028d\u2029e") == "a\nb\nc\nd\ne"
+
+
 def test_answers_are_shown_in_order():
     shown = tile(Case("q", answers=(Case("a", right=True), Case("b", right=False), Case("c"))))
     assert [(a.words, a.right) for a in shown.answers] == [("a", True), ("b", False), ("c", False)]

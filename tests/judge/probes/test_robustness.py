@@ -110,3 +110,15 @@ def test_what_cannot_be_measured_is_refused(options, words):
         robustness(np.stack, vectors(1), vectors(400), {"noise": towards_noise}, progress=False)
     with pytest.raises(BadInput, match="1 vectors for 60"):
         robustness(lambda items: np.ones((1, 3)), vectors(60), vectors(400), {"noise": towards_noise}, progress=False)
+
+
+def test_texts_that_were_missed_are_shown_as_texts():
+    def spelling(texts):  # says which letters stand where, so that any change is seen
+        return np.array([[ord(c) for c in t.ljust(12)[:12]] for t in texts], float) - 90
+
+    names = [f"{a}{b}" for a in ("stone", "river", "cloud") for b in ("field", "house", "light")]
+    others = [f"{a}{b}" for a in "abcdefghij" for b in "klmnopqrst"]
+    found = robustness(spelling, names, others, TEXTS, levels=[1.0], false_positive_rate=0.1, resamples=20)
+    shown = found.to_report().sections[1].cases
+    assert shown
+    assert {c.kind for c in shown} == {"text"}

@@ -110,7 +110,8 @@ class Benchmark:
     def with_pool(self, size: int, *, split: str | None = "test", random_state: RandomState = 0) -> Benchmark:
         """Return the benchmark with a fixed pool of candidates: all right answers of a split, the rest drawn.
 
-        A figure of one pool says little about another, so the pool is part of `id`.
+        Queries of training stay with what the pool holds of their answers, because popularity is counted by them. A
+        figure of one pool says little about another, so the pool is part of `id`.
         """
         ids = self.ids(split)
         right = {d for q in ids for d in self.qrels[q] if d in self.documents}
@@ -121,8 +122,10 @@ class Benchmark:
         drawn = generator(random_state).permutation(len(others))[: wanted - len(right)]
         kept = right | {others[i] for i in drawn}
         documents = {d: item for d, item in self.documents.items() if d in kept}
-        qrels = {q: {d: g for d, g in self.qrels[q].items() if d in kept} for q in ids}
-        queries = {q: self.queries[q] for q in ids}
+        asked = set(ids) | {q for q, s in self.split.items() if s == "train" and q in self.queries}
+        judged = {q: {d: g for d, g in self.qrels[q].items() if d in kept} for q in self.queries if q in asked}
+        qrels = {q: g for q, g in judged.items() if any(not (self.itself and d == q) for d in g)}
+        queries = {q: self.queries[q] for q in qrels}
         chosen = {q: s for q, s in self.split.items() if q in queries}
         return replace(
             self, queries=queries, documents=documents, qrels=qrels, split=chosen,

@@ -5,8 +5,7 @@
 A pair looks wrong if its two sides fit no better than sides dealt out anew: by their cosine, and by what the partners
 of their neighbours say. The flag goes up where the lower end of the interval of the share lies above 5 %: noise below
 that costs training little, and right pairs that the space does not understand look the same, so that the share is an
-upper estimate. It goes up, too, where partners that are all alike share one direction and nothing else, as planted
-triggers do.
+upper estimate.
 
 Judge pairs that were not trained on where you can: a space that was trained on a wrong pair may have learned it by
 heart. Marks that were planted to call up a text are no business of this finding: in a trained space all partners of one

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,8 @@ from commonspace.judge.report import Case
 SIDE = 160  # pixels of a picture's longer side: twice what the page gives it, for fine screens
 TINY = 48  # below this, enlarging should show pixels, not blur
 WORDS = 400  # characters of a text
+_LINES = re.compile("\r\n?|[\u2028\u2029]")
+_TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,15 @@ def words(item: Any) -> str:
 def plain(value: Any) -> str:
     """Return text that any page can hold: what is no character becomes a mark that something was there."""
     text = str(value).encode("utf-8", "replace").decode("utf-8")
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    return "".join(c if c.isprintable() or c in "\n\t" or _shapes(c) else "\ufffd" for c in _LINES.sub("\n", text))
+
+
+def _shapes(c: str) -> bool:
+    """Return whether a character that leaves no ink says how others are written: a space, or a joiner of letters.
+
+    Those that turn the order of what follows are none: with them a text could show what it does not say.
+    """
+    return unicodedata.category(c) in ("Zs", "Cf") and unicodedata.bidirectional(c) not in _TURNS
 
 
 def thumbnail(item: Any) -> Image.Image:

@@ -98,7 +98,10 @@ class Robustness:
         levels = list(next(iter(self.recall.values())))
         rows = [[m, *found.values(), self.precision[m]] for m, found in self.recall.items()]
         head = ["manipulation", *(f"level {k:g}" for k in levels), f"precision at a base rate of {self.base_rate:g}"]
-        cases = tuple(Case(item, f"reference {i}", f"missed after: {m}", kind="image") for m, i, item in self.evaded)
+        cases = tuple(
+            Case(item, f"reference {i}", f"missed after: {m}", "text" if isinstance(item, str) else "image")
+            for m, i, item in self.evaded
+        )
         verdict = f"Recognition suffers most from: {self.weakest.replace('_', ' ')}."
         section = Section("Recall at a fixed rate of false positives", sheets=(Sheet(head, rows),), pictures=(picture,))
         return Report("Robustness", verdict, [section, Section("Missed", cases=cases)] if cases else [section])
