@@ -87,9 +87,16 @@ class Finding(Method):
     title: ClassVar[str] = ""  # heading of the report's section
 
     def lacks(self, subject: Subject) -> str | None:
-        """Return what is missing to look for this, in words; None where nothing is."""
-        raise NotImplementedError
+        """Return what is missing to look for this, in words; None where nothing is: vectors are enough unless said."""
+        return None
 
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return what was found, one entry a modality or pair of modalities."""
         raise NotImplementedError
+
+
+def lacks_pairs(subject: Subject) -> str | None:
+    """Return what is missing of pairs of two modalities, in words; None where nothing is."""
+    if len(subject.modalities) < 2:
+        return "there is one modality only"
+    return None if len(subject.things) > 1 else "it is not known which rows of two modalities show the same thing"

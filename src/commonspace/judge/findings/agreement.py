@@ -26,7 +26,7 @@ from commonspace.core.paper import Paper
 from commonspace.core.registry import register
 from commonspace.core.vectors import check_positive, check_share
 from commonspace.judge.drawing import histogram
-from commonspace.judge.finding import Finding, Found
+from commonspace.judge.finding import Finding, Found, lacks_pairs
 from commonspace.judge.pictures import Bars
 from commonspace.judge.subject import Subject
 from commonspace.measure.judgements.agreement import CrossCheck, cross_check
@@ -70,9 +70,7 @@ class Agreement(Finding):
 
     def lacks(self, subject: Subject) -> str | None:
         """Return what is missing: things that two modalities show."""
-        if len(subject.modalities) < 2:
-            return "there is one modality only"
-        return None if len(subject.things) > 1 else "it is not known which rows of two modalities show the same thing"
+        return lacks_pairs(subject)
 
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return one entry for every two modalities that share enough things."""

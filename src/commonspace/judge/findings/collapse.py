@@ -57,10 +57,6 @@ class Collapse(Finding):
         self.limit = limit
         self.most = most
 
-    def lacks(self, subject: Subject) -> str | None:
-        """Return None: vectors are enough."""
-        return None
-
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return one entry a modality."""
         limit = check_share("limit", self.limit)

@@ -47,10 +47,6 @@ class Dimensions(Finding):
         self.useless = useless
         self.most = most
 
-    def lacks(self, subject: Subject) -> str | None:
-        """Return None: vectors are enough."""
-        return None
-
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return one entry a modality."""
         limit = check_share("useless", self.useless)

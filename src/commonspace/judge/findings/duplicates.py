@@ -50,10 +50,6 @@ class Duplicates(Finding):
         self.threshold = threshold
         self.most = most
 
-    def lacks(self, subject: Subject) -> str | None:
-        """Return None: vectors are enough."""
-        return None
-
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return one entry a modality."""
         limit = check_share("limit", self.limit)

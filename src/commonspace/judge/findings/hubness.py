@@ -62,10 +62,6 @@ class Hubness(Finding):
         self.most = most
         self.queries = queries
 
-    def lacks(self, subject: Subject) -> str | None:
-        """Return None: vectors are enough."""
-        return None
-
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return one entry a direction."""
         limit = check_share("limit", self.limit)

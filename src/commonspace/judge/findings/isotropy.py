@@ -49,10 +49,6 @@ class Isotropy(Finding):
         self.limit = limit
         self.most = most
 
-    def lacks(self, subject: Subject) -> str | None:
-        """Return None: vectors are enough."""
-        return None
-
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return one entry a modality."""
         limit = check_share("limit", self.limit)

@@ -52,10 +52,6 @@ class Norms(Finding):
         self.spread = spread
         self.show = show
 
-    def lacks(self, subject: Subject) -> str | None:
-        """Return None: vectors are enough."""
-        return None
-
     def look(self, subject: Subject, rng: np.random.Generator) -> list[Found]:
         """Return one entry a modality."""
         return [self._found(subject, m, rng) for m in subject.modalities]
