@@ -205,7 +205,8 @@ def test_a_writer_that_waits_too_long_is_told_that_the_collection_is_busy(collec
 
 
 WRITER = """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background processes deaf to it
     from commonspace import Collection
     from tests.fake_space import FakeSpace
     c = Collection.open(sys.argv[1], space=FakeSpace())

@@ -72,8 +72,8 @@ def found(judged: Judged, name: str) -> str:
     )
     of = f" of {figure.n:,} queries" if name.startswith("hit@") else f" over {figure.n:,} queries"
     return (
-        f"{judged.direction.title}: {what} {_value(figure.value, name)}{of} ({_between(figure, name)}){further}; "
-        f"by chance it would be {_value(chance.value, name)}."
+        f"{judged.direction.title}: {what} {_value(figure.value, name)}{of} ({_between(figure, name)}), by chance "
+        f"{_value(chance.value, name)}{further}."
     )
 
 
