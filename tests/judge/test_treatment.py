@@ -10,7 +10,8 @@ from commonspace.core.vectors import unit
 from commonspace.judge import Subject
 from commonspace.judge.findings.isotropy import Isotropy
 from commonspace.judge.remedy import Remedy
-from commonspace.judge.treatment import Treatment, measured, treat
+from commonspace.judge.treatment import Treatment, corrected_together, measured, treat
+from commonspace.measure import holm
 
 
 class Nothing(Remedy):
@@ -140,3 +141,14 @@ def test_too_little_to_halve_is_said_not_raised():
     done = treat(Subject({"a": np.eye(2)}), "centring", [], np.random.default_rng(4))
     assert isinstance(done, Treatment)
     assert done.why_not
+
+
+def test_several_remedies_of_one_subject_are_corrected_together():
+    subject = sound("gap", 5)
+    alone = [treat(subject, remedy, [], np.random.default_rng(0)) for remedy in (Nothing(), Spoil())]
+    together = corrected_together(alone)
+    assert [t.remedy for t in together] == [t.remedy for t in alone]
+    raw = [d.difference.p_value_raw for t in alone for d in t.directions]
+    assert [d.difference.p_value for t in together for d in t.directions] == pytest.approx(holm(raw))
+    assert len(raw) > len(alone[0].directions) > 0
+    assert corrected_together([]) == []

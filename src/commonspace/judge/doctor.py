@@ -19,7 +19,7 @@ from commonspace.core.registry import build, entries, find, name_of
 from commonspace.judge.finding import Finding, Found
 from commonspace.judge.report import Report, Section, Sheet
 from commonspace.judge.subject import Subject
-from commonspace.judge.treatment import HALF, METRIC, Treatment
+from commonspace.judge.treatment import HALF, METRIC, Treatment, corrected_together
 from commonspace.judge.treatment import treat as try_remedy
 
 _VERDICTS = ("helps", "helps and hurts", "hurts", "no difference shown", "not measured")
@@ -151,7 +151,7 @@ class CheckUp:
         sheets = []
         if retrieval:
             head = ["remedy", "direction", f"{METRIC} without", f"{METRIC} with", "difference", "verdict"]
-            note = "P-values are corrected over the directions of a remedy (Holm)."
+            note = "P-values are corrected over all directions of all remedies tried (Holm)."
             sheets.append(Sheet(head, retrieval, note, "Retrieval with and without"))
         if scores:
             head = ["remedy", "finding", "of", "score without", "score with"]
@@ -220,6 +220,7 @@ def check_up(
             treatments.append(try_remedy(subject, remedy, asked, _stream(root, name_of(remedy)), halves=halves))
     except KeyboardInterrupt:
         interrupted = True
+    treatments = corrected_together(treatments)
     about = {
         **subject.about,
         "rows": {m: len(x) for m, x in subject.vectors.items()},

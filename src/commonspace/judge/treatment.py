@@ -3,7 +3,8 @@
 The things of a subject are dealt into two halves. The remedy learns from one; on the other, which shares no thing with
 it, every direction of retrieval (one modality asks another, or its own where things occur more than once) is measured
 with and without the remedy, over the same queries. The differences have a paired randomisation test with the queries
-of one thing under one sign, and p-values are corrected over the directions by Holm's procedure.
+of one thing under one sign, and p-values are corrected by Holm's procedure: over the directions of a remedy, and over
+all remedies where a check-up tries several.
 """
 
 from __future__ import annotations
@@ -184,9 +185,20 @@ def measured(test: Subject, remedy: Remedy, rng: np.random.Generator) -> tuple[D
     found = [d for a, b in product(test.things, repeat=2) if (d := _direction(test, remedy, a, b, keeps, rng))]
     if not found:
         return ()
-    corrected = holm([d.difference.p_value_raw for d in found])
+    return _corrected(found)
+
+
+def corrected_together(treatments: Sequence[Treatment]) -> list[Treatment]:
+    """Return treatments of one subject with p-values corrected over the directions of all of them."""
+    together = iter(_corrected([d for t in treatments for d in t.directions]))
+    return [replace(t, directions=tuple(next(together) for _ in t.directions)) for t in treatments]
+
+
+def _corrected(directions: Sequence[Direction]) -> tuple[Direction, ...]:
+    p_values = holm([d.difference.p_value_raw for d in directions])
     return tuple(
-        replace(d, difference=replace(d.difference, p_value=float(p))) for d, p in zip(found, corrected, strict=True)
+        replace(d, difference=replace(d.difference, p_value=float(p)))
+        for d, p in zip(directions, p_values, strict=True)
     )
 
 

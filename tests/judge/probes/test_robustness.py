@@ -77,7 +77,16 @@ def test_a_changed_item_that_comes_to_lie_near_another_reference_is_missed():
 def test_precision_follows_from_recall_rate_and_base_rate():
     found = ask(base_rate=0.1)
     r, f = min(e.value for e in found.recall["noise"].values()), found.false_positives.value
-    assert found.precision["noise"] == pytest.approx(0.1 * r / (0.1 * r + 0.9 * f))
+    precision = found.precision["noise"]
+    assert precision.value == pytest.approx(0.1 * r / (0.1 * r + 0.9 * f))
+    assert precision.low <= precision.value <= precision.high
+    assert precision.n == 60
+
+
+def test_no_alarm_among_few_strangers_is_no_promise_of_precision():
+    found = ask(strangers=40, base_rate=0.01, levels=[0.0])
+    assert found.false_positives.value < 0.2
+    assert found.precision["noise"].low < 0.1 < found.precision["noise"].high
 
 
 def test_the_weakest_manipulation_and_items_that_evade_are_named():

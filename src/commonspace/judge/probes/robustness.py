@@ -48,8 +48,9 @@ class Robustness:
         Share of the strangers that had no part in the threshold which it lets through.
     recall : mapping of str to (mapping of float to Estimate)
         Manipulation -> level -> share of references recognised.
-    precision : mapping of str to float
-        Manipulation -> precision at its hardest level, at the base rate.
+    precision : mapping of str to Estimate
+        Manipulation -> precision at its hardest level, at the base rate; its interval takes recall and false positives
+        at their worst and best together, so it is wide.
     base_rate : float
     evaded : tuple of (str, int, Any)
         Manipulation, reference and changed item for some that were missed at the lowest level at which any was.
@@ -58,7 +59,7 @@ class Robustness:
     threshold: float
     false_positives: Estimate
     recall: Mapping[str, Mapping[float, Estimate]]
-    precision: Mapping[str, float]
+    precision: Mapping[str, Estimate]
     base_rate: float
     evaded: tuple[tuple[str, int, Any], ...] = ()
 
@@ -73,7 +74,7 @@ class Robustness:
             "threshold": self.threshold,
             "false_positives": self.false_positives.to_dict(),
             "recall": {m: {str(k): e.to_dict() for k, e in found.items()} for m, found in self.recall.items()},
-            "precision": dict(self.precision),
+            "precision": {m: e.to_dict() for m, e in self.precision.items()},
             "base_rate": self.base_rate,
             "weakest": self.weakest,
         }
@@ -186,11 +187,8 @@ def robustness(
                     first = False
                 bar.advance()
     false = estimate((held > threshold).astype(float), "false_positives", **options)
-    worst = {name: min(e.value for e in found.values()) for name, found in recall.items()}
-    precision = {
-        name: base * r / (base * r + (1 - base) * false.value) if r or false.value else float("nan")
-        for name, r in worst.items()
-    }
+    hardest = {name: min(found.values(), key=lambda e: e.value) for name, found in recall.items()}
+    precision = {name: _precision(e, false, base) for name, e in hardest.items()}
     return Robustness(threshold, false, recall, precision, base, tuple(evaded))
 
 
@@ -215,3 +213,14 @@ def _low(level: float, e: Estimate) -> float:
 
 def _high(level: float, e: Estimate) -> float:
     return e.high
+
+
+def _precision(recall: Estimate, false: Estimate, base: float) -> Estimate:
+    """Return the share of what is recognised that is known, where `base` of all that comes is."""
+
+    def share(hits: float, alarms: float) -> float:
+        right, wrong = base * hits, (1 - base) * alarms
+        return right / (right + wrong) if right + wrong > 0 else 0.0
+
+    value, low, high = share(recall.value, false.value), share(recall.low, false.high), share(recall.high, false.low)
+    return Estimate("precision", value, low, high, n=recall.n, confidence=recall.confidence, seed=recall.seed)
