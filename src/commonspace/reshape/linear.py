@@ -1,4 +1,4 @@
-"""What the linear maps share: checking pairs of rows, and eigenvectors from whichever side is smaller."""
+"""What the linear maps share: checking pairs of rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import numpy as np
 
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import check_vectors
-
-# Directions whose variance is below this share of the largest are rounding, not data: rows come as float32.
-ROUNDING = 1e-12
 
 
 def check_pairs(X: Any, Y: Any, *, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -29,27 +26,3 @@ def check_pairs(X: Any, Y: Any, *, least: int = 2) -> tuple[np.ndarray, np.ndarr
     if len(x) < least:
         raise BadInput(f"at least {least} pairs are needed, got {len(x)}")
     return x.astype(np.float64), y.astype(np.float64)
-
-
-def principal(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the directions in which rows vary, and the sum of squares along each.
-
-    Eigenvectors of X^T X, found from X X^T where there are fewer rows than columns: O(n d min(n, d)).
-
-    Parameters
-    ----------
-    X : (n, d) float64
-        Centred rows.
-
-    Returns
-    -------
-    directions : (d, r) float64
-        Orthonormal columns, strongest first; r is the rank.
-    energy : (r,) float64
-        |X v|^2 of each direction v.
-    """
-    n, d = X.shape
-    energy, vectors = np.linalg.eigh(X.T @ X if d <= n else X @ X.T)
-    kept = np.flatnonzero(energy > ROUNDING * energy.max(initial=0))[::-1]
-    energy, vectors = energy[kept], vectors[:, kept]
-    return (vectors if d <= n else X.T @ vectors / np.sqrt(energy)), energy
