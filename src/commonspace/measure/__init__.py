@@ -53,6 +53,7 @@ from commonspace.measure.spaces.mutual_knn import MutualKNN, mutual_knn
 from commonspace.measure.spaces.procrustes_distance import ProcrustesDistance, procrustes_distance
 from commonspace.measure.spaces.rank_stability import RankStability, rank_stability
 from commonspace.measure.spaces.raters import Ceiling, RaterStudy, noise_ceiling, rater_study
+from commonspace.measure.spaces.relative_similarity import RelativeSimilarity, relative_similarity
 from commonspace.measure.spaces.rsa import RSA, rsa, rsa_many
 from commonspace.measure.spaces.stacked_similarity import Stacked, stack_similarities
 from commonspace.measure.spaces.unit_matches import UnitMatches, match_units
@@ -108,6 +109,7 @@ __all__ = [
     "Ranks",
     "RaterStudy",
     "Recall",
+    "RelativeSimilarity",
     "Relevance",
     "SpaceComparison",
     "Spectrum",
@@ -168,6 +170,7 @@ __all__ = [
     "rbo",
     "read_qrels",
     "read_run",
+    "relative_similarity",
     "rsa",
     "rsa_many",
     "spectrum",
