@@ -195,7 +195,8 @@ def _scores(x: np.ndarray, y: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     m.fit(x[pairs[:, 0]], y[pairs[:, 1]])
     cosines: np.ndarray = unit(m.transform(x)) @ unit(m.transform_target(y)).T
     of_x, of_y = (_mean_of_largest(c) for c in (cosines, cosines.T))
-    return 2 * cosines - of_x[:, None] - of_y
+    scores: np.ndarray = 2 * cosines - of_x[:, None] - of_y
+    return scores
 
 
 def _mean_of_largest(scores: np.ndarray) -> np.ndarray:

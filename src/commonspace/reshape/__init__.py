@@ -5,8 +5,19 @@ from commonspace.reshape.cca import CCA
 from commonspace.reshape.centring import Centring
 from commonspace.reshape.procrustes import Procrustes
 from commonspace.reshape.relative import Relative
+from commonspace.reshape.retrofit import Retrofit
 from commonspace.reshape.ridge import Ridge
 from commonspace.reshape.top_components import AllButTheTop
 from commonspace.reshape.whitening import Whitening
 
-__all__ = ["CCA", "AllButTheTop", "Centring", "Procrustes", "Relative", "Ridge", "Whitening", "choose_anchors"]
+__all__ = [
+    "CCA",
+    "AllButTheTop",
+    "Centring",
+    "Procrustes",
+    "Relative",
+    "Retrofit",
+    "Ridge",
+    "Whitening",
+    "choose_anchors",
+]

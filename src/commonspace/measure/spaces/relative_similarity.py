@@ -167,6 +167,7 @@ def _of_others(cosines: np.ndarray, labels: np.ndarray) -> np.ndarray:
     others = labels[:, None] != labels
     rows, columns = ((cosines * others).sum(axis=axis) / others.sum(axis=axis) for axis in (1, 0))
     mean = float((cosines * others).sum() / others.sum())
-    values: np.ndarray = rows + columns - mean
+    values = rows + columns - mean
     # Groups of different sizes move the plain mean of rows by a little; the value told is the mean over pairs.
-    return values - values.mean() + mean
+    told: np.ndarray = values - values.mean() + mean
+    return told
