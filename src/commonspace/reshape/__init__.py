@@ -7,7 +7,9 @@ from commonspace.reshape.procrustes import Procrustes
 from commonspace.reshape.relative import Relative
 from commonspace.reshape.retrofit import Retrofit
 from commonspace.reshape.ridge import Ridge
+from commonspace.reshape.sitta import Sitta
 from commonspace.reshape.top_components import AllButTheTop
+from commonspace.reshape.vocabulary import SharedVocabulary, shared_vocabulary
 from commonspace.reshape.whitening import Whitening
 
 __all__ = [
@@ -18,6 +20,9 @@ __all__ = [
     "Relative",
     "Retrofit",
     "Ridge",
+    "SharedVocabulary",
+    "Sitta",
     "Whitening",
     "choose_anchors",
+    "shared_vocabulary",
 ]

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 SOLVERS = ("exact", "jacobi")
-PRECISION = 1e-7  # of conjugate gradients: rows come and go as float32
+PRECISION = 1e-6  # of conjugate gradients: rows come and go as float32
 ROUNDS = 20  # of repulsion, each with a solution of its own
 
 
@@ -141,7 +141,8 @@ class Retrofit(Map):
         if linked.sum() < 2:
             raise BadInput("the graph links no two rows: there is nothing to pull together")
         own = np.where(linked, self.fidelity * (degree if self.normalise else 1.0), 1.0)
-        q = self._solved(e, links, own)
+        q = e.copy()
+        q[linked] = self._solved(e[linked], links[linked][:, linked], own[linked])
         if self.repulsion and apart is not None:
             pushed = read_graph(apart, len(e))
             q = self._repelled(e, q, links, own, pushed)
