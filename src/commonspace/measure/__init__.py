@@ -55,6 +55,7 @@ from commonspace.measure.spaces.rank_stability import RankStability, rank_stabil
 from commonspace.measure.spaces.raters import Ceiling, RaterStudy, noise_ceiling, rater_study
 from commonspace.measure.spaces.relative_similarity import RelativeSimilarity, relative_similarity
 from commonspace.measure.spaces.rsa import RSA, rsa, rsa_many
+from commonspace.measure.spaces.shared_directions import SharedDirections, shared_directions
 from commonspace.measure.spaces.stacked_similarity import Stacked, stack_similarities
 from commonspace.measure.spaces.unit_matches import UnitMatches, match_units
 from commonspace.measure.statistics.comparison import Comparison, compare, compare_many
@@ -111,6 +112,7 @@ __all__ = [
     "Recall",
     "RelativeSimilarity",
     "Relevance",
+    "SharedDirections",
     "SpaceComparison",
     "Spectrum",
     "Spurious",
@@ -173,6 +175,7 @@ __all__ = [
     "relative_similarity",
     "rsa",
     "rsa_many",
+    "shared_directions",
     "spectrum",
     "spurious_context",
     "stack_similarities",

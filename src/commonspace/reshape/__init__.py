@@ -7,6 +7,7 @@ from commonspace.reshape.procrustes import Procrustes
 from commonspace.reshape.relative import Relative
 from commonspace.reshape.retrofit import Retrofit
 from commonspace.reshape.ridge import Ridge
+from commonspace.reshape.shared_subspace import SharedSubspace
 from commonspace.reshape.sitta import Sitta
 from commonspace.reshape.top_components import AllButTheTop
 from commonspace.reshape.vocabulary import SharedVocabulary, shared_vocabulary
@@ -20,6 +21,7 @@ __all__ = [
     "Relative",
     "Retrofit",
     "Ridge",
+    "SharedSubspace",
     "SharedVocabulary",
     "Sitta",
     "Whitening",

@@ -1,4 +1,4 @@
-"""What the linear maps share: checking pairs of rows."""
+"""What the linear maps share: checking pairs of rows, and bringing columns to one scale."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from commonspace.core.errors import BadInput
+from commonspace.core.method import check_choice
 from commonspace.core.vectors import check_vectors
 
 
@@ -26,3 +27,30 @@ def check_pairs(X: Any, Y: Any, *, least: int = 2) -> tuple[np.ndarray, np.ndarr
     if len(x) < least:
         raise BadInput(f"at least {least} pairs are needed, got {len(x)}")
     return x.astype(np.float64), y.astype(np.float64)
+
+
+SCALINGS = ("column", "block")
+
+
+def standardised(rows: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows of mean 0 and spread 1, and the mean and the spread taken off.
+
+    Parameters
+    ----------
+    rows : (n, d) float64
+    scaling : {"column", "block"}
+        Divide each column by its own spread (sentence vectors, hand-made features), or all by one number (LSA,
+        principal components, pixels: there the ratio of the columns is the signal).
+
+    Returns
+    -------
+    standard : (n, d) float64
+    mean, spread : (d,) float64
+        1 where a column does not vary: it says nothing, and stays at zero.
+    """
+    check_choice("scaling", scaling, SCALINGS)
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    if scaling == "block":
+        spread = np.full_like(spread, np.sqrt(np.square(spread).mean()))
+    spread = np.where(spread > 1e-6 * spread.max(initial=0), spread, 1.0)
+    return (rows - mean) / spread, mean, spread

@@ -31,12 +31,11 @@ from commonspace.core.paper import Paper
 from commonspace.core.protocols import Map
 from commonspace.core.registry import register
 from commonspace.core.vectors import check_vectors
-from commonspace.reshape.linear import check_pairs
+from commonspace.reshape.linear import check_pairs, standardised
 from commonspace.reshape.procrustes import Procrustes
 from commonspace.reshape.ridge import ALPHAS, Ridge
 
 SOLVERS = ("procrustes", "ridge")
-SCALINGS = ("column", "block")
 
 
 @register(
@@ -53,7 +52,8 @@ class Sitta(Map):
     ----------
     solver : {"procrustes", "ridge"}
     scaling : {"column", "block"}
-        Divide each column by its own spread (sentence vectors), or all of a side by one (LSA, principal components).
+        Divide each column by its own spread (sentence vectors), or all of a side by one number (LSA, principal
+        components).
     alpha : float or sequence of float
         Penalties that "ridge" chooses from, see `Ridge`.
 
@@ -82,10 +82,12 @@ class Sitta(Map):
             Some of what is to cross, where that is not of the kind of X: images, where X are words.
         """
         check_choice("solver", self.solver, SOLVERS)
-        check_choice("scaling", self.scaling, SCALINGS)
         x, y = check_pairs(X, Y)
-        mean_x, spread_x, a = self._standard(x, "X")
-        mean_y, spread_y, b = self._standard(y, "Y")
+        a, mean_x, spread_x = standardised(x, self.scaling)
+        b, mean_y, spread_y = standardised(y, self.scaling)
+        for name, rows in (("X", a), ("Y", b)):
+            if not rows.any():
+                raise BadInput(f"all rows of {name} are the same: nothing can be learned from them")
         if self.solver == "procrustes":
             self.weights_ = Procrustes().fit(a, b).rotation_
         else:
@@ -111,13 +113,3 @@ class Sitta(Map):
         self.check_fitted()
         out: np.ndarray = (check_vectors(Y, name="Y", dim=len(self.mean_y_)) - self.mean_y_) / self.spread_y_
         return out
-
-    def _standard(self, rows: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return mean, spread and the standardised rows."""
-        mean, spread = rows.mean(axis=0), rows.std(axis=0)
-        if not spread.any():
-            raise BadInput(f"all rows of {name} are the same: nothing can be learned from them")
-        if self.scaling == "block":
-            spread = np.full_like(spread, np.sqrt(np.square(spread).mean()))
-        spread = np.where(spread > 1e-6 * spread.max(), spread, 1.0)  # a column that says nothing stays at zero
-        return mean, spread, (rows - mean) / spread
