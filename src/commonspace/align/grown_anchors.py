@@ -11,8 +11,9 @@ from about as many as there are dimensions a rotation matches better.
 
 Nothing in this says whether it worked: wrong pairs agree with each other as happily as right ones. Therefore each of
 the pairs given is left out in turn, with its fold, all is grown without it, and its partner is looked for: `found`,
-beside `before`, the same with no growing. Only where the difference is shown (`helps`) are the grown pairs to be used
-(`trusted`); with fewer than six pairs given nothing can be shown.
+beside `before`, the same with no growing. Growing is `shown` to work where it finds as many as without or more, and
+either surely more than half of all, or more than without (p < 0.05). Only then are the grown pairs `trusted`; with
+fewer than six pairs given nothing can be shown.
 
 Sources: "Bootstrapping Parallel Anchors for Relative Representations", which learns the other side's anchors by
 gradients through a soft matching; matching in rounds is that of Artetxe, Labaka and Agirre, "A robust self-learning
@@ -68,25 +69,26 @@ class GrownAnchors:
     chance: float
 
     @property
-    def helps(self) -> bool:
-        """Whether growing is shown to find more of the pairs that were left out (p < 0.05)."""
-        return self.gain.difference > 0 and self.gain.p_value < 0.05
+    def shown(self) -> bool:
+        """Whether growing is shown to work: no worse than without, and mostly right or better than without."""
+        better = self.gain.difference > 0 and self.gain.p_value < 0.05
+        return self.gain.difference >= 0 and (self.found.low > 0.5 or better)
 
     @property
     def trusted(self) -> np.ndarray:
-        """All pairs where growing is shown to help, otherwise those given."""
-        return self.pairs if self.helps else self.pairs[: self.given]
+        """All pairs where growing is shown to work, otherwise those given."""
+        return self.pairs if self.shown else self.pairs[: self.given]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
         return {
             "pairs": self.pairs.tolist(), "given": self.given, "found": self.found.to_dict(),
-            "before": self.before.to_dict(), "gain": self.gain.to_dict(), "chance": self.chance, "helps": self.helps,
+            "before": self.before.to_dict(), "gain": self.gain.to_dict(), "chance": self.chance, "shown": self.shown,
         }  # fmt: skip
 
     def __str__(self) -> str:
         grown = len(self.pairs) - self.given
-        said = "growing helps" if self.helps else "growing is not shown to help: use the pairs given alone"
+        said = "growing works" if self.shown else "growing is not shown to work: use the pairs given alone"
         return (
             f"{grown} pairs grown from {self.given}; pairs left out are found {self.found} with growing, {self.before} "
             f"without ({self.chance:.4f} by chance); {said} ({self.gain})"
