@@ -3,6 +3,7 @@
 from commonspace.reshape.anchors import choose_anchors
 from commonspace.reshape.cca import CCA
 from commonspace.reshape.centring import Centring
+from commonspace.reshape.local_cka import local_cka
 from commonspace.reshape.procrustes import Procrustes
 from commonspace.reshape.relative import Relative
 from commonspace.reshape.retrofit import Retrofit
@@ -26,5 +27,6 @@ __all__ = [
     "Sitta",
     "Whitening",
     "choose_anchors",
+    "local_cka",
     "shared_vocabulary",
 ]
