@@ -4,7 +4,7 @@ Planted: two encoders of 256 dimensions with 20 factors in common and 120 of the
 Digits: left halves of handwritten digits look for their right halves, as pixels. Icons: drawings (gradient histograms)
 look for their names (n-grams), concepts never seen. Each by the chosen subspace, by all canonical directions, by ridge,
 by Procrustes, by random directions, and by the strongest directions of each side (PCA) with a rotation; the number of
-directions of the last two is that which the subspace chose.
+directions of the last two is that which the subspace chose. Local CKA, which fits nothing, takes all pairs for anchors.
 
 Beside them stands what `shared_directions` reports: does it find the 20, and does it keep quiet with few pairs?
 
@@ -24,8 +24,8 @@ from claims.reshape.cca import TruncatedPCA, factors, halves, recall
 
 from commonspace.encode.hog import HOG
 from commonspace.encode.ngrams import NGrams
-from commonspace.measure import shared_directions
-from commonspace.reshape import CCA, Procrustes, Ridge, SharedSubspace
+from commonspace.measure import evaluate, shared_directions
+from commonspace.reshape import CCA, Procrustes, Ridge, SharedSubspace, local_cka
 
 
 class RandomDirections(TruncatedPCA):
@@ -70,6 +70,9 @@ def scores(data: tuple[np.ndarray, ...], seed: int) -> dict[str, float]:
         "random": RandomDirections(dim=k).fit(X, Y),
     }
     found = {name: recall(m, test_x, test_y) for name, m in systems.items()}
+    keys = np.arange(len(test_x))
+    kernels = local_cka(test_x, test_y, (X, Y))
+    found["local cka"] = evaluate(kernels, (keys, keys), ["recall@10"], resamples=1)["recall@10"].value
     report = shared_directions(X, Y, resamples=100, random_state=seed)
     shares = {name: getattr(report, name) for name in ("inside_x", "told_x")}
     return found | {
@@ -109,7 +112,8 @@ def run(seeds: int = 5, planted: tuple[int, ...] = (50, 200, 1000), real: int = 
     told = "; ".join(
         f"{name} pairs {means[name]['subspace']:.3f} ({means[name]['chosen']:.0f} directions; all "
         f"{means[name]['all canonical directions']:.3f}, ridge {means[name]['ridge']:.3f}, Procrustes "
-        f"{means[name]['procrustes']:.3f}, PCA {means[name]['pca']:.3f}, random {means[name]['random']:.3f})"
+        f"{means[name]['procrustes']:.3f}, local CKA {means[name]['local cka']:.3f}, "
+        f"PCA {means[name]['pca']:.3f}, random {means[name]['random']:.3f})"
         for name in settings
     )
     return {

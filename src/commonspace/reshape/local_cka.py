@@ -53,7 +53,8 @@ def local_cka(X: Any, Y: Any, anchors: tuple[Any, Any]) -> np.ndarray:
             raise BadInput(f"all anchors of {name} are the same: they tell nothing apart")
     # Entries of a table are of the order of a squared length; at that of the anchors they are numbers around 1.
     left, right = _Side.of(x, a), _Side.of(y, b)
-    return left.with_other(right) / np.sqrt(left.with_itself()[:, None] * right.with_itself())
+    scores: np.ndarray = left.with_other(right) / np.sqrt(left.with_itself()[:, None] * right.with_itself())
+    return scores
 
 
 class _Side:
