@@ -89,6 +89,15 @@ def test_turning_and_scaling_a_side_does_not_change_what_is_similar():
     np.testing.assert_allclose(*scores, atol=2e-3)
 
 
+def test_of_many_pairs_a_part_chooses_and_all_of_them_fit(monkeypatch):
+    x, y = planted()
+    monkeypatch.setattr("commonspace.reshape.shared_subspace.MOST", 100)
+    m = SharedSubspace(dims=(2, 4, 6, 10)).fit(x[:300], y[:300])
+    fixed = SharedSubspace(dims=(m.dim_,), reg=m.reg_, inside=m.inside_).fit(x[:300], y[:300])
+    np.testing.assert_array_equal(m.transform(x), fixed.transform(x))
+    assert m.dim_ == 6
+
+
 def test_dims_beyond_the_rank_count_as_the_rank_and_constant_columns_say_nothing():
     x, y = planted(40)
     x[:, 3] = 7

@@ -114,6 +114,8 @@ def test_a_seed_repeats_and_the_report_is_plain_data():
     x, y = planted(100)
     one, other = (shared_directions(x, y, resamples=50, random_state=3) for _ in range(2))
     assert one == other
+    fewer = shared_directions(x, y, most=60, resamples=50)
+    assert {c.n for c in (fewer.dimension, *fewer.correlations)} == {60}
     told = json.loads(json.dumps(one.to_dict()))
     assert told["dimension"]["n"] == 100
     assert told["shown"] is True
@@ -130,6 +132,7 @@ def test_a_seed_repeats_and_the_report_is_plain_data():
         (lambda x, y: shared_directions(x, y, folds=1), "1 folds"),
         (lambda x, y: shared_directions(x, y, directions=0), "directions"),
         (lambda x, y: shared_directions(x, y, least=1.0), "least"),
+        (lambda x, y: shared_directions(x, y, most=10), "got 10 and 10"),
         (lambda x, y: shared_directions(x, y * 0), "variance"),
         (lambda x, y: shared_directions(x * np.nan, y), "NaN"),
     ],

@@ -124,6 +124,7 @@ def shared_directions(
     least: float = 0.2,
     folds: int = 5,
     groups: Any = None,
+    most: int = 5000,
     resamples: int = 1000,
     confidence: float = 0.95,
     random_state: RandomState = 0,
@@ -144,8 +145,10 @@ def shared_directions(
         Parts of the rows.
     groups : (n,) array, optional
         Rows of one label depend on each other, and are never on both sides of a fold.
+    most : int
+        Rows used, drawn at random.
     resamples, confidence, random_state
-        Of the shares of variance; the seed draws the folds as well.
+        Of the shares of variance; the seed draws rows and folds as well.
 
     Raises
     ------
@@ -154,15 +157,19 @@ def shared_directions(
     """
     check_share("confidence", confidence)
     check_share("least", least)
-    x, y = (check_vectors(v, name=name).astype(np.float64) for v, name in ((X, "X"), (Y, "Y")))
+    x, y = (check_vectors(v, name=name) for v, name in ((X, "X"), (Y, "Y")))
     member = group_numbers(groups, len(x), "rows")
+    rng = generator(random_state)
+    if len(x) == len(y) > check_positive("most", most):
+        kept = np.sort(rng.permutation(len(x))[:most])
+        x, y, member = x[kept], y[kept], np.unique(member[kept], return_inverse=True)[1]
+    x, y = x.astype(np.float64), y.astype(np.float64)
     units = int(member.max()) + 1 if len(member) else 0
     if len(x) != len(y) or units < LEAST_THINGS or check_positive("folds", folds) < 2 or folds > units // 2:
         raise BadInput(
             f"shared directions need the same items in both, at least {LEAST_THINGS} things and 2 folds of two; "
             f"got {len(x)} and {len(y)} rows of {units} things, {folds} folds"
         )
-    rng = generator(random_state)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else None
     dimension = _dimension(x, y, member, reg, check_positive("directions", directions), least, confidence, rng)
     parts = [np.isin(member, p) for p in np.array_split(rng.permutation(units), folds)]
