@@ -1,7 +1,7 @@
 """Gradient conflicts: whether tasks pull the same weights in opposite directions.
 
     cosine(i, j) = <g_i, g_j> / (|g_i| |g_j|)       of the gradients of two tasks' losses at one point
-    rate         = share of (batch, pair) with a cosine below 0
+    rate(i, j)   = share of batches with a cosine below 0
 
 Source: the definition of a conflict is that of "Gradient Surgery for Multi-Task Learning", 2020.
 """
@@ -30,21 +30,27 @@ class Conflicts:
     ----------
     cosines : dict of (str, str) to Estimate
         Pair of tasks -> mean cosine of their gradients over batches.
-    rate : Estimate
-        Share of batches and pairs that conflict; batches are the sample.
+    rates : dict of (str, str) to Estimate
+        Pair of tasks -> share of batches in which they conflict; batches are the sample.
     """
 
     cosines: dict[tuple[str, str], Estimate]
-    rate: Estimate
+    rates: dict[tuple[str, str], Estimate]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""
-        pairs = [{"tasks": list(pair), "cosine": e.to_dict()} for pair, e in self.cosines.items()]
-        return {"pairs": pairs, "rate": self.rate.to_dict()}
+        return {
+            "pairs": [
+                {"tasks": list(p), "cosine": self.cosines[p].to_dict(), "rate": self.rates[p].to_dict()}
+                for p in self.cosines
+            ]
+        }
 
     def __str__(self) -> str:
-        lines = [f"gradients of {a} and {b}: cosine {e}" for (a, b), e in self.cosines.items()]
-        return "\n".join([*lines, f"gradients in conflict: {self.rate}"])
+        return "\n".join(
+            f"gradients of {a} and {b}: cosine {e}, in conflict {self.rates[a, b]}"
+            for (a, b), e in self.cosines.items()
+        )
 
 
 def conflicts(landscape: Landscape, coefficients: Tensor, batches: int = BATCHES) -> Conflicts | None:
@@ -61,12 +67,9 @@ def conflicts(landscape: Landscape, coefficients: Tensor, batches: int = BATCHES
         found = landscape.gradients(coefficients, landscape.probes.draw())
         for a, b in pairs:
             seen[a, b].append(_cosine(found[a], found[b]))
-    values = np.array([seen[p] for p in pairs])  # (pairs, batches)
-    cosines = {p: estimate(row, "gradient_cosine", bounds=(-1, 1)) for p, row in zip(pairs, values, strict=True)}
-    rate = estimate(
-        (values < 0).T.ravel(), "conflict_rate", bounds=(0, 1), groups=np.repeat(range(batches), len(pairs))
-    )
-    return Conflicts(cosines, rate)
+    cosines = {p: estimate(v, "gradient_cosine", bounds=(-1, 1)) for p, v in seen.items()}
+    rates = {p: estimate(np.less(v, 0), "conflict_rate", bounds=(0, 1)) for p, v in seen.items()}
+    return Conflicts(cosines, rates)
 
 
 def _cosine(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:

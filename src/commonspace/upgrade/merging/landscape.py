@@ -41,7 +41,7 @@ class Landscape:
         self.probes = probes
         model, device = vectors.model, vectors.device
         layout = vectors.layout
-        self._rest = {n: _wide(vectors.average(n)).to(device) for n in layout.averaged}
+        self._rest = {n: _wide(vectors.average(n).to(model.state[n].dtype)).to(device) for n in layout.averaged}
         self._rest |= {n: _wide(model.state[n]).to(device) for n in layout.kept}
 
     def leaves(self, coefficients: Tensor, partition: Partition | None = None) -> dict[str, Tensor]:

@@ -138,7 +138,8 @@ class Module(Model):
         was, _ = self.module.training, self.module.eval()
         try:
             args, kwargs = _arguments(self.module, given)
-            return torch.func.functional_call(self.module, {**left_out, **state}, args, kwargs)
+            # Tied names all have their value in the state.
+            return torch.func.functional_call(self.module, {**left_out, **state}, args, kwargs, tie_weights=False)
         finally:
             self.module.train(was)
 

@@ -112,7 +112,7 @@ class MergeReport:
                 lines.append("        " + ", ".join(f"{b} {w:.2f}" for b, w in blocks[:SHOWN]) + more)
         lines += [f"    task vectors of {a} and {b}: cosine {c:.2f}" for (a, b), c in self.cosines.items()]
         if self.conflicts:
-            lines.append(f"    gradients in conflict at the mean: {self.conflicts.rate}")
+            lines += [f"    at the mean, {line}" for line in str(self.conflicts).splitlines()]
         for system, figures in self.figures.items():
             lines.append(f"    {system}: " + "; ".join(f"{task} {e}" for task, e in figures.items()))
         lines += [f"    {task}, merged less uniform: {c}" for task, c in self.gains.items()]
