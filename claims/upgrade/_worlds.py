@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from torch import nn
 from torch.nn.functional import normalize
 
@@ -24,6 +24,7 @@ from commonspace.upgrade.merging.probes import Batch
 TASKS = ("class", "style", "paraphrase")
 SIZES = {"class": 100, "style": 1_000, "paraphrase": 10_000}
 HIDDEN, DIM = 64, 32
+NOISE = 0.25
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, rows of their partners, groups
 
 
@@ -36,43 +37,46 @@ class World:
     see: Callable[[Any, np.random.Generator], np.ndarray]
 
 
+def mixed(parts: list[np.ndarray], seed: int, rng: np.random.Generator) -> np.ndarray:
+    """Return what a fixed random network of two layers makes of parts laid side by side, with noise: (n, 64)."""
+    net = np.random.default_rng([seed, 1])
+    x = np.hstack(parts)
+    hidden = np.tanh(x @ net.normal(size=(x.shape[1], 64)) / np.sqrt(x.shape[1]))
+    seen: np.ndarray = hidden @ net.normal(size=(64, 64)) / 8
+    return (seen + NOISE * rng.normal(size=seen.shape)).astype(np.float32)
+
+
 def factors(seed: int) -> World:
-    """Ten classes, ten styles and eight numbers that make an item, mixed by a fixed random network into 64."""
-    rng = np.random.default_rng([seed, 1])
+    """Ten classes, ten styles and eight numbers that make an item."""
+    rng = np.random.default_rng([seed, 2])
     class_of, style_of = rng.normal(size=(10, 8)), rng.normal(size=(10, 8))
-    first, second = rng.normal(size=(24, 64)) / 5, rng.normal(size=(64, 64)) / 8
 
     def draw(n: int, part: str, rng: np.random.Generator) -> Any:
         return rng.integers(0, 10, n), rng.integers(0, 10, n), rng.normal(size=(n, 8))
 
     def see(items: Any, rng: np.random.Generator) -> np.ndarray:
         label, style, own = items
-        hidden = np.tanh(np.hstack([class_of[label], style_of[style], own]) @ first)
-        return (hidden @ second + 0.25 * rng.normal(size=(len(label), 64))).astype(np.float32)
+        return mixed([class_of[label], style_of[style], own], seed, rng)
 
     return World("factors", draw, see)
 
 
 def digits(seed: int) -> World:
-    """Scikit-learn digits in four styles: as they are, turned by a quarter, mirrored, blurred."""
+    """Scikit-learn digits, their 16 strongest directions of equal strength, in ten styles: eight numbers each."""
     images, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng([seed, 2]).permutation(len(images))
+    rng = np.random.default_rng([seed, 2])
+    style_of = rng.normal(size=(10, 8))
+    order = rng.permutation(len(images))
     parts = {"train": order[:1000], "test": order[1000:]}
-    images = images / 16
+    shapes = PCA(16, whiten=True, random_state=0).fit(images[parts["train"]]).transform(images)
 
     def draw(n: int, part: str, rng: np.random.Generator) -> Any:
         at = rng.choice(parts[part], n, replace=n > len(parts[part]))
-        return labels[at], rng.integers(0, 4, n), at
+        return labels[at], rng.integers(0, 10, n), at
 
     def see(items: Any, rng: np.random.Generator) -> np.ndarray:
         _, style, at = items
-        x = images[at].reshape(-1, 8, 8)
-        steps = rng.integers(-1, 2, size=(len(at), 2))
-        x = np.stack([np.roll(i, tuple(s), (0, 1)) for i, s in zip(x, steps, strict=True)])
-        blurred = gaussian_filter(x, (0, 1, 1))
-        drawn = np.stack([x, np.rot90(x, axes=(1, 2)), x[:, :, ::-1], blurred])[style, np.arange(len(x))]
-        seen = drawn.reshape(len(x), -1)
-        return (2 * (seen + 0.1 * rng.normal(size=seen.shape)) - 0.6).astype(np.float32)
+        return mixed([shapes[at], style_of[style]], seed, rng)
 
     return World("digits", draw, see)
 

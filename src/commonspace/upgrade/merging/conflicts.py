@@ -19,8 +19,6 @@ from torch import Tensor
 from commonspace.measure import Estimate, estimate
 from commonspace.upgrade.merging.landscape import Landscape
 
-BATCHES = 16
-
 
 @dataclass(frozen=True)
 class Conflicts:
@@ -53,7 +51,7 @@ class Conflicts:
         )
 
 
-def conflicts(landscape: Landscape, coefficients: Tensor, batches: int = BATCHES) -> Conflicts | None:
+def conflicts(landscape: Landscape, coefficients: Tensor, batches: int) -> Conflicts | None:
     """Return how the gradients of the probes' tasks meet at a merged state; None for a single task.
 
     Memory: one gradient a task, on the device of the computation.

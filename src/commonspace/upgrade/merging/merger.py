@@ -73,6 +73,7 @@ def merge(
     metric: Metric | None = None,
     groups: Any = None,
     batch_size: int = 128,
+    conflict_batches: int = 16,
     unrelated: str = "refuse",
     random_state: RandomState = 0,
     device: str | None = None,
@@ -100,6 +101,9 @@ def merge(
         Queries of one label are one unit in the intervals.
     batch_size : int
         Most rows of a task in a step.
+    conflict_batches : int
+        Batches on which gradients of the tasks are compared, at the mean of the models, because that is where all meet
+        on equal terms; one backward pass for each task and batch. 0 for none.
     unrelated : {"refuse", "warn", "ignore"}
         What to do about models that do not come from one start.
     random_state : int, Generator or None
@@ -131,9 +135,14 @@ def merge(
     elif made.needs_probes:
         raise BadInput(f"{name_of(made)} learns from probes: give probes={{task: (x, y), ...}} of every task")
     with seeded(seed_of(rng), vectors.device):
-        found = made(vectors, landscape, rng)
-        state = vectors.whole(found.block)
-        clashes = _conflicts(vectors, landscape)
+        if vectors.blocks:
+            found = made(vectors, landscape, rng)
+        else:  # the same model several times
+            found = Found(vectors.base, dict.fromkeys(vectors.tasks, 0.0))
+        state = vectors.whole(found.block, found.shares)
+        clashes = None
+        if landscape is not None and vectors.blocks and conflict_batches:
+            clashes = conflicts(landscape, vectors.uniform(), conflict_batches)
     figures, gains = _figures(vectors, named, base, state, metric, groups)
     report = _report(made, vectors, found, kin, clashes, figures, gains)
     return Merged(state, report, origin)
@@ -153,11 +162,6 @@ def _named(tuned: Mapping[str, Any] | Iterable[Any]) -> dict[str, Any]:
     if isinstance(tuned, str | nn.Module) or not isinstance(tuned, Iterable):
         raise BadInput('give the tuned models as a mapping of tasks to models, such as {"titles": a, "tags": b}')
     return {f"model {i}": m for i, m in enumerate(tuned)}
-
-
-def _conflicts(vectors: TaskVectors, landscape: Landscape | None) -> Conflicts | None:
-    """Return the conflicts at the mean of the models; there, because that is where all tasks meet on equal terms."""
-    return conflicts(landscape, vectors.uniform()) if landscape is not None and vectors.blocks else None
 
 
 def _figures(

@@ -43,6 +43,8 @@ class Found:
         Why learning ended; empty without any.
     learned : int
         Numbers that were learned.
+    shares : dict of str to float, optional
+        Task -> share in the mean of buffers, for ways that take means; equal ones otherwise.
     """
 
     block: Callable[[str], Tensor]
@@ -52,6 +54,7 @@ class Found:
     losses: tuple[float, ...] = ()
     stopped: str = ""
     learned: int = 0
+    shares: Mapping[str, float] | None = None
 
 
 class Merge(Method):

@@ -3,8 +3,9 @@
 Of a state are merged only the *blocks*, its trained floating-point tensors. The rest has rules of its own:
 
     tied        names that share memory in the base are one block and stay one
-    averaged    floating-point buffers (running statistics): the mean of the tuned models, because a combination with
-                weights below 0 or above 1 would leave their range (a variance would become negative)
+    averaged    floating-point buffers (running statistics): a mean of the tuned models, by the weights of ways to merge
+                that take means, else a plain one: a combination with weights below 0 or above 1 would leave their range
+                (a variance would become negative)
     kept        integers and booleans, and what none of the models changed: as in the base
 """
 

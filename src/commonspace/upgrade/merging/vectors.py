@@ -8,7 +8,7 @@ what is small (`MOST_CACHED`) is kept there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,16 +137,17 @@ class TaskVectors:
         """Return the whole merged state, in the dtypes and on the device of the base."""
         return self.whole(lambda block: self.mixed(coefficients, block, partition))
 
-    def whole(self, make: object) -> State:
-        """Return the whole state whose blocks a function makes."""
-        return whole(self.model.state, self.layout, make, self.average)  # type: ignore[arg-type]
+    def whole(self, make: Callable[[str], Tensor], shares: Mapping[str, float] | None = None) -> State:
+        """Return the whole state whose blocks a function makes; `shares` are the models' in the mean of buffers."""
+        return whole(self.model.state, self.layout, make, lambda name: self.average(name, shares))
 
-    def average(self, name: str) -> Tensor:
-        """Return the mean of a name over the tuned models."""
+    def average(self, name: str, shares: Mapping[str, float] | None = None) -> Tensor:
+        """Return the mean of a name over the tuned models, a plain one by default."""
         found = torch.zeros_like(self.model.state[name], dtype=torch.float64)
         for task, state in self.states.items():
-            found += state[self.layout.sources[task][name]].to(found.device, torch.float64)
-        return found / len(self.states)
+            share = 1 / len(self.states) if shares is None else shares[task]
+            found += share * state[self.layout.sources[task][name]].to(found.device, torch.float64)
+        return found
 
     def uniform(self) -> Tensor:
         """Return the coefficients of the mean of the tuned models: (k, blocks, 1)."""

@@ -76,7 +76,7 @@ class Fisher(Merge):
             decided = below[name] > 0
             return torch.where(decided, above[name] / below[name].where(decided, 1), vectors.mixed(even, name))
 
-        return Found(block, weights)
+        return Found(block, weights, shares=weights)
 
 
 def information(vectors: TaskVectors, landscape: Landscape, task: str, batches: int) -> dict[str, Tensor]:

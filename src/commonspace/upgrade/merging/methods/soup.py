@@ -56,4 +56,4 @@ class Soup(Merge):
         """Return how the models are merged."""
         weights = shares(self.weights, vectors.tasks)
         c = vectors.everywhere(torch.tensor([weights[t] for t in vectors.tasks], dtype=torch.float64))
-        return Found(lambda block: vectors.mixed(c, block), weights)
+        return Found(lambda block: vectors.mixed(c, block), weights, shares=weights)
