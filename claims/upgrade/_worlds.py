@@ -15,16 +15,14 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import normalize
-
-from commonspace.upgrade.merging.objectives import OnViews
-from commonspace.upgrade.merging.probes import Batch
 
 TASKS = ("class", "style", "paraphrase")
 SIZES = {"class": 100, "style": 1_000, "paraphrase": 10_000}
 HIDDEN, DIM = 64, 32
 NOISE = 0.25
+TEMPERATURE = 0.1
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, rows of their partners, groups
 
 
@@ -121,6 +119,13 @@ def encode(net: nn.Module, rows: np.ndarray) -> np.ndarray:
         return normalize(net.eval()(torch.from_numpy(np.ascontiguousarray(rows, np.float32))), dim=1).numpy()
 
 
+def infonce(logits: Tensor, groups: Tensor) -> Tensor:
+    """Return symmetric InfoNCE in which rows of one group are positives: what `infonce` is, without its options."""
+    same = (groups[:, None] == groups[None, :]).float()
+    target = same / same.sum(1, keepdim=True)
+    return -((target * logits.log_softmax(1)).sum(1).mean() + (target * logits.T.log_softmax(1)).sum(1).mean()) / 2
+
+
 def train(
     net: nn.Sequential,
     tasks: dict[str, Pairs],
@@ -132,7 +137,6 @@ def train(
     batch_size: int = 64,
 ) -> nn.Sequential:
     """Return the network after steps of Adam on pairs of tasks, each step with one task, drawn with these chances."""
-    objective = OnViews({"name": "infonce", "temperature": 0.1})
     optimiser = torch.optim.AdamW(net.parameters(), lr=lr)
     names = list(tasks)
     weights = np.array([1.0 if chances is None else chances[t] for t in names])
@@ -142,8 +146,8 @@ def train(
             group["lr"] = lr * 0.5 * (1 + np.cos(np.pi * step / steps))
         x, y, groups = tasks[names[rng.choice(len(names), p=weights / weights.sum())]]
         rows = rng.choice(len(x), min(batch_size, len(x)), replace=False)
-        batch = Batch({"a": torch.from_numpy(x[rows]), "b": torch.from_numpy(y[rows])}, torch.from_numpy(groups[rows]))
+        z, partner = (normalize(net(torch.from_numpy(part[rows])), dim=1) for part in (x, y))
         optimiser.zero_grad()
-        objective(lambda rows, view: net(rows), batch).backward()
+        infonce(z @ partner.T / TEMPERATURE, torch.from_numpy(groups[rows])).backward()
         optimiser.step()
     return net

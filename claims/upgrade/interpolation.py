@@ -31,7 +31,7 @@ from torch.nn.functional import cross_entropy, normalize
 from commonspace.upgrade.merging import barrier, interpolate, merge
 
 WIDTH = 32  # numbers of each front end; two more say which kind an item is
-START, TUNED, LR, TEMPERATURE = 100, 200, 1e-3, 0.1
+START, TUNED, LR, TEMPERATURE = 200, 200, 1e-3, 0.1
 SHARES = tuple(i / 10 for i in range(11))
 Labelled = tuple[np.ndarray, np.ndarray]
 
@@ -70,8 +70,8 @@ def sets(seed: int, speech: Any) -> dict[str, dict[str, Labelled]]:
     order = rng.permutation(len(pixels))
     tr, va, te = order[:800], order[800:1200], order[1200:]
     see = front(pixels[tr])
-    turned = rotate(pixels[te].reshape(-1, 8, 8), rng.choice([-25, 25]), axes=(1, 2), reshape=False, order=1)
-    turned = turned.reshape(len(te), -1) + 2 * rng.normal(size=(len(te), 64))
+    turned = rotate(pixels[te].reshape(-1, 8, 8), rng.choice([-15, 15]), axes=(1, 2), reshape=False, order=1)
+    turned = turned.reshape(len(te), -1) + rng.normal(size=(len(te), 64))
     clips, digits, speakers = speech
     heard = speakers != np.unique(speakers)[seed % 4]
     known = rng.permutation(np.flatnonzero(heard))

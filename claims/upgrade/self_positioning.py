@@ -16,7 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 from claims._outcome import compared
-from claims.upgrade._worlds import SIZES, TASKS, World, digits, encode, factors, network, pairs, scores, train
+from claims.upgrade._worlds import (
+    SIZES,
+    TASKS,
+    TEMPERATURE,
+    World,
+    digits,
+    encode,
+    factors,
+    network,
+    pairs,
+    scores,
+    train,
+)
 from torch import nn
 
 from commonspace.core.registry import build
@@ -30,7 +42,7 @@ from commonspace.upgrade.merging.vectors import TaskVectors
 BASE_STEPS = 200
 STEPS = {"class": 60, "style": 150, "paraphrase": 300}
 PROBE = 100  # pairs of each task, taken from its training pairs
-OBJECTIVE = {"name": "infonce", "temperature": 0.1}
+OBJECTIVE = {"name": "infonce", "temperature": TEMPERATURE}
 SCALES = (0.5, 1.0, 1.5, 2.0, 2.5)
 BESIDE: dict[str, Any] = {
     "uniform": "soup",
@@ -39,7 +51,6 @@ BESIDE: dict[str, Any] = {
     "TIES": {"name": "ties", "scale": [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0]},
     "Fisher": "fisher",
     "self positioning": "self-positioning",
-    "aTLAS": "atlas",
 }
 WORLDS = {"factors": factors, "digits": digits}
 
@@ -121,7 +132,7 @@ def run(seeds: int = 5, first: int = 0) -> dict[str, Any]:
         for w, found in cells.items()
     }
     shown = ("base", "uniform", ours, "grid", "joint", "joint, resampled", "slerp", "task arithmetic", "TIES", "Fisher",
-             "aTLAS", "self positioning of strangers")  # fmt: skip
+             "self positioning of strangers")  # fmt: skip
     parts = [
         f"{w}: " + ", ".join(f"{n} {mean[w][n].mean():.3f}" for n in shown)
         + f"; against joint {against['joint'][w]['difference']:+.3f} [{against['joint'][w]['low']:+.3f}, "
