@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from claims._outcome import compared
-from claims.upgrade._worlds import encode, network
+from claims.upgrade._worlds import encode
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -70,6 +70,14 @@ def tuned(net: nn.Module, x: np.ndarray, y: np.ndarray, classes: Tensor, steps: 
     return net
 
 
+def network(seed: int) -> nn.Sequential:
+    """Return a perceptron of four layers, which is eight blocks."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        hidden = [m for _ in range(2) for m in (nn.Linear(64, 64), nn.GELU())]
+        return nn.Sequential(nn.Linear(64, 64), nn.GELU(), *hidden, nn.Linear(64, 32))
+
+
 def shots(y: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:
     """Return the positions of a few rows of each class."""
     return np.concatenate([rng.choice(np.flatnonzero(y == c), each, replace=False) for c in range(10)])
@@ -81,7 +89,7 @@ def one(seed: int, **atlas: Any) -> dict[str, dict[str, float]]:
     images = images.reshape(-1, 8, 8) / 16
     rng = np.random.default_rng([seed, 6])
     order = rng.permutation(len(images))
-    parts = {"base": order[:400], "tune": order[400:1000], "test": order[1000:]}
+    parts = {"base": order[:500], "tune": order[500:1000], "test": order[1000:]}
     classes = names(seed)
     y = {p: labels[at] for p, at in parts.items()}
 
@@ -98,7 +106,7 @@ def one(seed: int, **atlas: Any) -> dict[str, dict[str, float]]:
         logits = normalize(run(batch.views["image"]), dim=1) @ classes.T / TEMPERATURE
         return cross_entropy(logits, batch.groups)
 
-    base = tuned(network(64, seed), seen("base", lambda x, _: x), y["base"], classes, STEPS["base"], rng)
+    base = tuned(network(seed), seen("base", lambda x, _: x), y["base"], classes, STEPS["base"], rng)
     data = {c: seen("tune", how) for c, how in CORRUPTIONS.items()}
     models = {c: tuned(copy.deepcopy(base), x, y["tune"], classes, STEPS["tuned"], rng) for c, x in data.items()}
     blockwise, parted = {"name": "atlas", **atlas}, {"name": "atlas", "parts": PARTS, **atlas}
