@@ -5,10 +5,11 @@ units are in another order. Over the matrices of a model, each centred,
 
     correlation = sum_blocks cov(theta_a, theta_b) / sqrt(sum var(theta_a) sum var(theta_b))
 
-is then 0 up to noise of 1 / sqrt(number of weights), while fine-tuning leaves most of the start in place (cosines
-above 0.9 are usual; heads trained for long from small weights come down to about 0.3). Vectors (biases, norms) do not
-count: they start at 0 or 1 in every network. The sign that the combination itself works is the absence of a barrier,
-see `barriers`: it needs data, this does not.
+is then 0 up to noise of 1 / sqrt(number of weights), while fine-tuning leaves most of the start in place: above 0.9
+after 300 steps of AdamW with a rate of 0.001 (the networks of `claims/upgrade`), 0.4 even after 2,000 with ten times
+that rate from a random start, and 0.00 to 0.01 between two starts. Vectors (biases, norms) do not count: they start at
+0 or 1 in every network. The proof that the combination itself works is the absence of a barrier, see `barriers`: it
+needs data, this does not.
 """
 
 from __future__ import annotations
