@@ -162,10 +162,37 @@ def test_what_cannot_be_merged_is_refused_before_anything_is_learned():
         merge(base, {"a": head(1, hidden=5)}, "soup")
     with pytest.raises(BadInput, match="different starts"):
         merge(base, {"a": head(5)}, "soup")
+    with pytest.raises(BadInput, match="nothing to merge"):
+        merge(None, {}, "soup")
+    with pytest.raises(BadInput, match="cannot be called 'uniform'"):
+        merge(base, {"uniform": base}, "soup")
     with pytest.raises(BadInput, match="mapping of tasks"):
         merge(base, Net(), "soup")
     with pytest.raises(BadInput, match="unrelated must be one of"):
         merge(base, tuned, "soup", unrelated="perhaps")
+
+
+def test_models_of_which_only_biases_were_tuned_are_kin():
+    net = Net()
+    other = moved(net, 1, step=0.0)
+    with torch.no_grad():
+        other.first.bias += 1
+    (kin,) = merge(net, {"a": other}, "soup").report.kinships
+    assert kin.verdict == "one start"
+    assert kin.correlation == pytest.approx(1)
+
+
+def test_the_figures_of_a_tuned_model_are_those_of_the_model_itself():
+    net = Net()
+    tuned = {"a": moved(net, 1), "b": moved(net, 2)}
+
+    def metric(model):
+        return model.eval()(torch.from_numpy(rows())).detach()[:, 0].numpy()
+
+    found = merge(net, tuned, "soup", metric=metric).report.figures
+    for task, model in tuned.items():
+        assert found[task]["all"].value == pytest.approx(metric(model).mean(), rel=1e-5)
+    assert found["merged"]["all"].value == found["uniform"]["all"].value
 
 
 def test_strangers_that_were_merged_all_the_same_are_noted():

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from commonspace.core.errors import BadInput
@@ -111,9 +111,8 @@ def insist(found: Iterable[Kinship], unrelated: str) -> None:
     warn(message)
 
 
-def cosines(gram: Any) -> Any:
-    """Return the cosines that belong to inner products; 0 for a vector of length zero."""
-    import numpy as np
-
+def cosines(gram: np.ndarray) -> np.ndarray:
+    """Return the cosines that belong to inner products (k, k); 0 for a vector of length zero."""
     length = np.sqrt(np.diag(gram))
-    return gram / np.maximum(np.outer(length, length), torch.finfo(torch.float64).tiny)
+    found: np.ndarray = gram / np.maximum(np.outer(length, length), np.finfo(np.float64).tiny)
+    return found

@@ -14,7 +14,6 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from commonspace.align.training.torch_state import seeded
@@ -143,7 +142,7 @@ def merge(
         clashes = None
         if landscape is not None and vectors.blocks and conflict_batches:
             clashes = conflicts(landscape, vectors.uniform(), conflict_batches)
-    figures, gains = _figures(vectors, named, base, state, metric, groups)
+    figures, gains = _figures(vectors, state, metric, groups, with_base=base is not None)
     report = _report(made, vectors, found, kin, clashes, figures, gains)
     return Merged(state, report, origin)
 
@@ -152,34 +151,37 @@ def kinships(vectors: TaskVectors, *, with_base: bool) -> tuple[Kinship, ...]:
     """Return how the models are related: each to the base, or to the first where there is none."""
     tasks = vectors.tasks if with_base else vectors.tasks[1:]
     first = "the base" if with_base else vectors.tasks[0]
-    blocks = vectors.blocks
-    return tuple(kinship(first, t, ((vectors.base(b), vectors.tuned(t, b)) for b in blocks)) for t in tasks)
+    return tuple(kinship(first, t, vectors.matrices(t)) for t in tasks)
 
 
 def _named(tuned: Mapping[str, Any] | Iterable[Any]) -> dict[str, Any]:
-    if isinstance(tuned, Mapping):
-        return {str(t): m for t, m in tuned.items()}
     if isinstance(tuned, str | nn.Module) or not isinstance(tuned, Iterable):
         raise BadInput('give the tuned models as a mapping of tasks to models, such as {"titles": a, "tags": b}')
-    return {f"model {i}": m for i, m in enumerate(tuned)}
+    named = dict(tuned) if isinstance(tuned, Mapping) else {f"model {i}": m for i, m in enumerate(tuned)}
+    if not named:
+        raise BadInput("there is nothing to merge: give at least one tuned model")
+    if taken := {"base", "uniform", "merged"} & {str(t) for t in named}:
+        raise BadInput(
+            f"a task cannot be called {taken.pop()!r}, which is a system of the report: give it another name"
+        )
+    return {str(t): m for t, m in named.items()}
 
 
 def _figures(
-    vectors: TaskVectors, named: Mapping[str, Any], base: Any, state: State, metric: Metric | None, groups: Any
+    vectors: TaskVectors, state: State, metric: Metric | None, groups: Any, *, with_base: bool
 ) -> tuple[dict[str, dict[str, Estimate]], dict[str, Comparison]]:
     """Return the metric of every system, and of the merged model less the mean."""
     if metric is None:
         return {}, {}
     rebuild = vectors.model.rebuild
     values: dict[str, dict[str, np.ndarray]] = {}
-    for name in [*(["base"] if base is not None else []), *vectors.tasks, "uniform", "merged"]:  # one model at a time
+    for name in [*(["base"] if with_base else []), *vectors.tasks, "uniform", "merged"]:  # one model at a time
         if name == "merged":
             system = state
         elif name == "base":
             system = vectors.model.state
         else:
-            alone = torch.tensor([float(name == task) for task in vectors.tasks])
-            system = vectors.state(vectors.uniform() if name == "uniform" else vectors.everywhere(alone))
+            system = vectors.state(vectors.uniform()) if name == "uniform" else vectors.alone(name)
         values[name] = measured(metric, rebuild(system))
         check_same(next(iter(values.values())), values[name])
     figures = {

@@ -8,7 +8,7 @@ what is small (`MOST_CACHED`) is kept there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,6 +136,18 @@ class TaskVectors:
     def state(self, coefficients: Tensor, partition: Partition | None = None) -> State:
         """Return the whole merged state, in the dtypes and on the device of the base."""
         return self.whole(lambda block: self.mixed(coefficients, block, partition))
+
+    def alone(self, task: str) -> State:
+        """Return the whole state of one tuned model, in the dtypes and on the device of the base."""
+        return self.whole(lambda block: self.tuned(task, block), {t: float(t == task) for t in self.tasks})
+
+    def matrices(self, task: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield theta_0 and theta_i name by name, of what is merged and of what no model changed."""
+        source = self.layout.sources[task]
+        for name in (*self.layout.blocks, *self.layout.kept):
+            mine = self.model.state[name]
+            if mine.is_floating_point():
+                yield mine.to(self.device), self.states[task][source[name]].to(self.device)
 
     def whole(self, make: Callable[[str], Tensor], shares: Mapping[str, float] | None = None) -> State:
         """Return the whole state whose blocks a function makes; `shares` are the models' in the mean of buffers."""
