@@ -64,8 +64,20 @@ def test_one_view_is_no_pair():
 def test_entropy_is_that_of_the_choice_among_candidates():
     x, c = rows(8, 5, 0), rows(3, 5, 1)
     p = (normalize(torch.from_numpy(x), dim=1) @ normalize(torch.from_numpy(c), dim=1).T / 0.5).softmax(1).numpy()
-    found = Entropy(c, temperature=0.5)(run, Batch({"a": x}))
-    assert found.item() == pytest.approx(float(-(p * np.log(p)).sum(1).mean()), rel=1e-5)
+    each, mean = float(-(p * np.log(p)).sum(1).mean()), p.mean(0)
+    alone = Entropy(c, temperature=0.5, spread=0)(run, Batch({"a": x}))
+    assert alone.item() == pytest.approx(each, rel=1e-5)
+    both = Entropy(c, temperature=0.5, spread=0.5)(run, Batch({"a": x}))
+    assert both.item() == pytest.approx(each + 0.5 * float((mean * np.log(mean)).sum()), rel=1e-5)
+
+
+def test_rows_that_all_choose_the_same_are_better_for_entropy_alone_and_worse_with_the_second_term():
+    c = np.eye(3, dtype=np.float32)
+    same, spread = Batch({"a": c[[0, 0, 0]]}), Batch({"a": c + 0.2})
+    assert Entropy(c, spread=0)(run, same) < Entropy(c, spread=0)(run, spread)
+    assert Entropy(c)(run, same) > Entropy(c)(run, spread)
+    with pytest.raises(BadInput, match="spread"):
+        Entropy(c, spread=-1)
 
 
 def test_candidates_may_be_encoded_by_the_model_itself():

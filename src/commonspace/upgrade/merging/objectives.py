@@ -2,10 +2,13 @@
 
     "infonce" ...       any objective of `align` on the views of a batch, with its temperature held fixed
     function            objective(model, batch) -> scalar tensor, where model(inputs, view) is the merged model
-    Entropy             mean entropy of a row's choice among candidates: be sure, whatever of
+    Entropy             mean entropy of a row's choice among candidates: be sure, but not all of the same
     PseudoLabels        cross-entropy of the own best candidate, for rows that are sure enough of it
 
 The last two are for test-time adaptation: rows of the new kind, no labels, and the candidates that they choose from.
+
+Source: the second term of `Entropy` is that of "Do We Really Need to Access the Source Data? Source Hypothesis Transfer
+for Unsupervised Domain Adaptation", 2020.
 """
 
 from __future__ import annotations
@@ -57,18 +60,7 @@ class OnViews:
 
 
 class _Choice:
-    """Base of the objectives without labels: each row of a view chooses among candidates.
-
-    Parameters
-    ----------
-    candidates : (c, dim) array, or inputs of the model
-        Unit rows in the space, such as the vectors of class names; or, with `view`, what is encoded into them by the
-        merged model itself.
-    view : str, optional
-        How the model is called for the candidates; None says that they are rows of the space.
-    temperature : float
-        Logits are cosines divided by it.
-    """
+    """Base of the objectives without labels: each row of a view chooses among candidates."""
 
     def __init__(self, candidates: Any, *, view: str | None = None, temperature: float = 0.07) -> None:
         if not temperature > 0:
@@ -86,12 +78,34 @@ class _Choice:
 
 
 class Entropy(_Choice):
-    """Mean entropy of the rows' choices: be sure, whatever of; see `_Choice` for the arguments."""
+    """Mean entropy of the rows' choices, less that of their mean: be sure, whatever of, but not all of the same.
+
+    Without the second term the least loss is that of a model that takes everything for one thing, and where the start
+    is wrong more often than right that is where learning ends.
+
+    Parameters
+    ----------
+    candidates, view, temperature
+        Rows of the space to choose from, such as the vectors of class names; or, with `view`, what the merged model
+        itself encodes into them, called for that view. Logits are cosines divided by the temperature.
+    spread : float
+        Weight of the second term, at least 0; less than 1 where candidates are known to be of unequal frequency.
+    """
+
+    def __init__(
+        self, candidates: Any, *, view: str | None = None, temperature: float = 0.07, spread: float = 1.0
+    ) -> None:
+        super().__init__(candidates, view=view, temperature=temperature)
+        if not spread >= 0:
+            raise BadInput(f"spread must be at least 0, not {spread!r}")
+        self.spread = spread
 
     def __call__(self, run: Run, batch: Any) -> Tensor:
         """Return the loss of a batch."""
         log_p = self.logits(run, batch).log_softmax(1)
-        return -(log_p.exp() * log_p).sum(1).mean()
+        p = log_p.exp()
+        mean = p.mean(0)
+        return -(p * log_p).sum(1).mean() + self.spread * (mean * mean.clamp_min(1e-30).log()).sum()
 
 
 class PseudoLabels(_Choice):
