@@ -51,6 +51,8 @@ class OnViews:
             raise BadInput(f"a contrastive objective needs two views of each thing, a probe has {list(given.views)}")
         z = {view: normalize(unit_input(run(x, view)), dim=1) for view, x in given.views.items()}
         first = next(iter(z.values()))
+        if isinstance(self.objective, nn.Module):
+            self.objective.to(first.device)  # its temperature must be where the rows are
         n = len(first)
         key = torch.arange(n) if given.groups is None else torch.as_tensor(given.groups)
         key = key.to(first.device)
