@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from claims._outcome import compared
-from claims.upgrade._worlds import encode
+from claims.upgrade._tasks import encode
 from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from claims import Skip
 from claims._outcome import compared
-from claims.upgrade._worlds import encode, network
+from claims.upgrade._tasks import encode, network
 from scipy.ndimage import rotate
 from scipy.signal import stft
 from sklearn.datasets import load_digits

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from claims._outcome import compared
-from claims.upgrade._worlds import (
+from claims.upgrade._tasks import (
     SIZES,
     TASKS,
     TEMPERATURE,
