@@ -1,6 +1,6 @@
 """Whether a few learned scalars merge conflicting tasks of unequal sizes better than averaging or training on all.
 
-Three tasks pull one head in three directions (`_worlds`), with 100, 1,000 and 10,000 pairs. A head is trained on each
+Three tasks pull one head in three directions (`_tasks`), with 100, 1,000 and 10,000 pairs. A head is trained on each
 from one base, longer where there is more data; then they are merged. Beside it: the uniform mean, the other ways to
 merge, one head trained on all data as it is or with tasks drawn equally often (as many steps as all three), and
 the best of a dense grid of weights and lengths by the same loss on the same probes.
