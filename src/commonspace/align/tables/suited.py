@@ -37,6 +37,7 @@ CALLS: dict[str, str] = {
     "find_triggers": "pairs to judge",
     "refine": "pairs",
     "choose_bridge": "label",
+    "grow_anchors": "pairs",
     "relevance.by_text": "label",
     "relevance.by_sets": "tags",
 }
