@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.align.conftest import random_views, two_views
+from tests.align.conftest import random_views, take, two_views
 from tests.align.objectives.conftest import prepared
 from tests.align.objectives.grouped import checks_gradient
 from tests.align.objectives.layers import deep_views, prepared_deep
@@ -78,6 +78,15 @@ def test_a_class_counts_once_however_many_of_its_items_are_there() -> None:
         one, _ = loss._agreement(views, a, "a", loss.scale())
         other, _ = loss._agreement(more, a, "a", loss.scale())
         torch.testing.assert_close(other[:6], one)
+
+
+def test_an_item_that_is_relevant_to_nothing_has_no_prototype_and_is_none() -> None:
+    views = random_views(7, modalities=("a", "b"))
+    views.relevance[6] = views.relevance[:, 6] = 0
+    loss = oca(("a", "b"))
+    whole, _ = loss._agreement(views, "a", "b", loss.scale())
+    without, _ = loss._agreement(take(views, torch.arange(6)), "a", "b", loss.scale())
+    torch.testing.assert_close(whole, without)
 
 
 def test_the_layer_is_there_for_class_vectors_and_changes_what_they_see_not_what_is_stored() -> None:

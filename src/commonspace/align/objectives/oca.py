@@ -99,7 +99,6 @@ class OCA(Contrastive):
         self._base = copy.deepcopy(build_objective(self.objective))
         if hasattr(self._base, "prepare"):
             self._base.prepare(heads, dim)
-        self._modules_of_base = nn.ModuleList([self._base] if isinstance(self._base, nn.Module) else [])
         bases = self._base.objectives if isinstance(self._base, Sum) else [self._base]
         wanted = any(isinstance(o, ClassVectors) for o in bases)
         self.turn = None
@@ -145,11 +144,12 @@ class OCA(Contrastive):
         known = known_old(views, b)
         g, old = prefix_units(views, a), old_units(views, b)
         r = views.relevance.to(g.dtype) * known
-        rows = torch.nonzero(views.present[a] & (r.sum(1) > 0)).squeeze(1)
-        r = r / r.amax(1, keepdim=True).clamp_min(torch.finfo(r.dtype).tiny)
+        told = r.sum(1) > 0  # what is relevant to nothing has no prototype
+        rows = torch.nonzero(views.present[a] & told).squeeze(1)
+        least = torch.finfo(r.dtype).tiny
+        r = r / r.amax(1, keepdim=True).clamp_min(least)
         prototypes = normalize(r @ old, dim=1)
         g, near = g[rows], r[rows]
-        logits = scale * g @ prototypes.T - r.sum(1).clamp_min(torch.finfo(r.dtype).tiny).log()
-        logits = logits.masked_fill(~known, -torch.inf)
-        right = (logits + near.clamp_min(torch.finfo(r.dtype).tiny).log()).masked_fill(near == 0, -torch.inf)
+        logits = (scale * g @ prototypes.T - r.sum(1).clamp_min(least).log()).masked_fill(~(known & told), -torch.inf)
+        right = (logits + near.clamp_min(least).log()).masked_fill(near == 0, -torch.inf)
         return logits.logsumexp(1) - right.logsumexp(1), 1 - (g * prototypes[rows]).sum(1)
