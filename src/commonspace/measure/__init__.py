@@ -30,6 +30,7 @@ from commonspace.measure.judgements.overlap import RBO, jaccard, overlap, rbo
 from commonspace.measure.judgements.qrels_power import QrelsPower, qrels_power
 from commonspace.measure.metrics.calibration import Calibration, calibration
 from commonspace.measure.metrics.evaluation import evaluate, evaluate_retrieval
+from commonspace.measure.metrics.forgetting import Forgetting, retrieval_forgetting
 from commonspace.measure.metrics.hit import Hit
 from commonspace.measure.metrics.map import MAP
 from commonspace.measure.metrics.mean_rank_variance import mean_rank_variance
@@ -53,6 +54,7 @@ from commonspace.measure.spaces.mutual_knn import MutualKNN, mutual_knn
 from commonspace.measure.spaces.procrustes_distance import ProcrustesDistance, procrustes_distance
 from commonspace.measure.spaces.rank_stability import RankStability, rank_stability
 from commonspace.measure.spaces.raters import Ceiling, RaterStudy, noise_ceiling, rater_study
+from commonspace.measure.spaces.rotation import Deviation, ModalityRotation, Rotation, rotation
 from commonspace.measure.spaces.rsa import RSA, rsa, rsa_many
 from commonspace.measure.spaces.stacked_similarity import Stacked, stack_similarities
 from commonspace.measure.spaces.unit_matches import UnitMatches, match_units
@@ -80,11 +82,13 @@ __all__ = [
     "Comparison",
     "CrossCheck",
     "Detour",
+    "Deviation",
     "Dimensions",
     "Drift",
     "DuplicateGroup",
     "Duplicates",
     "Estimate",
+    "Forgetting",
     "Gap",
     "Hit",
     "Hub",
@@ -93,6 +97,7 @@ __all__ = [
     "IntraModal",
     "Isotropy",
     "MedianRank",
+    "ModalityRotation",
     "Moved",
     "MutualKNN",
     "Norms",
@@ -109,6 +114,7 @@ __all__ = [
     "RaterStudy",
     "Recall",
     "Relevance",
+    "Rotation",
     "SpaceComparison",
     "Spectrum",
     "Spurious",
@@ -168,6 +174,8 @@ __all__ = [
     "rbo",
     "read_qrels",
     "read_run",
+    "retrieval_forgetting",
+    "rotation",
     "rsa",
     "rsa_many",
     "spectrum",
