@@ -171,7 +171,7 @@ class Space(Examined):
             Seed of the split and of training.
         **options
             Passed to `commonspace.align.fit.fit_heads`: ``recipe``, ``head``, ``matryoshka``, ``epochs`` ...
-            Positions in ``relevance`` and ``negatives`` are those of the table.
+            Positions in ``relevance``, ``negatives`` and ``old`` are those of the table.
 
         Returns
         -------

@@ -26,12 +26,15 @@ def random_views(
     groups: np.ndarray | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> Views:
-    """Unit rows at random; `share` of the items has each modality; equal groups are relevant."""
+    """Unit rows at random, others in an earlier space; `share` of the items has each modality; groups are relevant."""
     g = torch.Generator().manual_seed(seed)
     z = {m: torch.nn.functional.normalize(torch.randn(n, dim, generator=g, dtype=dtype), dim=1) for m in modalities}
     present = {m: torch.rand(n, generator=g) < share for m in modalities}
     key = torch.arange(n) if groups is None else torch.from_numpy(np.asarray(groups))
-    return Views(z=z, present=present, relevance=(key[:, None] == key[None, :]).to(dtype), groups=key)
+    old = {
+        m: torch.nn.functional.normalize(torch.randn(n, dim - 1, generator=g, dtype=dtype), dim=1) for m in modalities
+    }
+    return Views(z=z, present=present, relevance=(key[:, None] == key[None, :]).to(dtype), groups=key, old=old)
 
 
 def take(views: Views, index: torch.Tensor) -> Views:
@@ -42,6 +45,7 @@ def take(views: Views, index: torch.Tensor) -> Views:
         relevance=views.relevance[index][:, index],
         frozen={m: v[index] for m, v in views.frozen.items()},
         groups=None if views.groups is None else views.groups[index],
+        old={m: v[index] for m, v in views.old.items()},
     )
 
 

@@ -91,3 +91,36 @@ def test_a_modality_that_is_always_alone_is_named() -> None:
 def test_an_impossible_split_is_refused(fraction: float) -> None:
     with pytest.raises(BadInput):
         pairs(10).split(fraction, np.random.default_rng(0))
+
+
+def test_old_vectors_follow_their_items_as_unit_rows_and_absent_ones_are_zero() -> None:
+    earlier = np.random.default_rng(1).normal(size=(20, 5)) * 7
+    earlier[3] = np.nan  # absent: may hold anything
+    here = np.arange(20) != 3
+    data = pairs(20, present={"b": here}, old={"b": earlier})
+    assert data.old["b"].dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(data.old["b"][here], axis=1), 1, atol=1e-6)
+    assert (data.old["b"][3] == 0).all()
+    for part in (data.take(np.array([7, 3, 1])), *data.split(0.5, np.random.default_rng(0))):
+        np.testing.assert_array_equal(part.old["b"], data.old["b"][part.rows])
+
+
+def test_an_item_that_has_no_old_vector_keeps_its_row_of_zeros() -> None:
+    earlier = np.eye(10)
+    earlier[4] = 0
+    assert (pairs(10, old={"a": earlier}).old["a"][4] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("old", "message"),
+    [
+        ({"c": np.ones((10, 2))}, "old names the modality 'c', but there is a, b"),
+        ({"a": np.ones((9, 2))}, r"old\['a'\] must have one row an item, \(10, d_old\), not \(9, 2\)"),
+        ({"a": np.ones(10)}, r"old\['a'\] must have one row an item"),
+        ({"a": np.full((10, 2), np.nan)}, r"old\['a'\] holds NaN"),
+        ({"a": np.ones((10, 2)), "b": np.ones((10, 3))}, "one earlier space"),
+    ],
+)
+def test_old_vectors_that_do_not_fit_are_refused(old: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        pairs(10, old=old)

@@ -379,3 +379,45 @@ def test_what_a_relevance_function_keeps_is_not_written_to() -> None:
     kept = np.zeros((100, 100), np.float32)
     fit_heads(two_views(100), relevance=lambda i: kept[: len(i), : len(i)], **{**SMALL, "epochs": 1})
     assert not kept.any()
+
+
+class Remembering(torch.nn.Module):
+    """InfoNCE that keeps the batches it saw."""
+
+    seen: list[Views] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = InfoNCE()
+        self.diagnostics: dict[str, float] = {}
+
+    def forward(self, views: Views) -> torch.Tensor:
+        Remembering.seen.append(views)
+        loss: torch.Tensor = self.inner(views)
+        return loss
+
+
+@pytest.mark.parametrize("chunk_size", [None, 16])
+def test_the_objective_sees_the_old_vector_of_every_item(chunk_size: int | None) -> None:
+    X = two_views(120)
+    X["a"][:, 0] = np.arange(120)  # a mark that is in the features and in the old vectors
+    old = {"b": np.stack([np.arange(120), np.ones(120)], 1)}
+    here = {"b": np.arange(120) % 3 > 0}
+    Remembering.seen = []
+    options = {**SMALL, "epochs": 1, "chunk_size": chunk_size, "sampler": {"name": "uniform", "batch_size": 32}}
+    fit_heads(X, present=here, old=old, objective=Remembering(), augment={"noise": 0.5, "mixup": 0.3}, **options)
+    assert len(Remembering.seen) > 1
+    for views in Remembering.seen:
+        assert set(views.old) == {"b"}
+        mark = views.frozen["a"][:, 0]
+        told = views.old["b"][:, 0] / views.old["b"][:, 1].clamp_min(1e-9)
+        there = views.present["b"]
+        torch.testing.assert_close(told[there], mark[there], atol=0.01, rtol=1e-4)
+        assert (views.old["b"][~there] == 0).all()
+
+
+def test_old_vectors_change_nothing_for_an_objective_that_does_not_read_them() -> None:
+    X = two_views(100)
+    kwargs = {**SMALL, "epochs": 2}
+    old = {m: np.random.default_rng(0).normal(size=(100, 6)) for m in X}
+    assert same_heads(fit_heads(X, **kwargs), fit_heads(X, old=old, **kwargs))

@@ -166,3 +166,16 @@ def test_positions_beyond_the_table_are_refused_though_some_of_it_went_to_valida
         fitted(table.take(~held), table.take(held), negatives=beyond)
     with pytest.raises(BadInput, match=r"must be Negatives\(X, source\)"):
         fitted(table, negatives={"text": np.ones((60, 16))})
+
+
+def test_old_vectors_stand_at_positions_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[Any] = []
+    monkeypatch.setattr("commonspace.align.fit_rows.fit_heads", lambda *_, **options: handed.append(options["old"]))
+    table = rows()
+    held = table.labels % 3 == 1
+    train, valid = table.take(~held), table.take(held)
+    old = np.random.default_rng(0).normal(size=(60, 4))
+    fitted(train, valid, old={"image": old})
+    np.testing.assert_array_equal(handed[0]["image"], old[train.positions])
+    with pytest.raises(BadInput, match=r"old\['image'\] must have one row for each of the 60 rows"):
+        fitted(train, valid, old={"image": old[:50]})

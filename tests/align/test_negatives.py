@@ -26,7 +26,8 @@ def batch_of(data: PairData, index: np.ndarray) -> Batch:
     x = {m: torch.from_numpy(v[index, 0]) for m, v in data.X.items()}
     groups = torch.from_numpy(data.groups)[i]
     present = {m: torch.from_numpy(v[index]) for m, v in data.present.items()}
-    return Batch(x, dict(x), present, (groups[:, None] == groups[None, :]).float(), groups)
+    old = {m: torch.from_numpy(v[index]) for m, v in data.old.items()}
+    return Batch(x, dict(x), present, (groups[:, None] == groups[None, :]).float(), groups, old)
 
 
 def joined(
@@ -35,7 +36,8 @@ def joined(
     groups: np.ndarray | None = None,
     look_up: Callable[[np.ndarray], torch.Tensor] | None = None,
 ) -> tuple[Batch, Batch]:
-    data = PairData.check(two_views(12), groups=groups)
+    earlier = np.random.default_rng(1).normal(size=(12, 4))
+    data = PairData.check(two_views(12), groups=groups, old={"a": earlier, "b": earlier})
     alone = batch_of(data, index)
     return alone, Companions(negatives, data.groups, data, np.random.default_rng(0)).join(alone, index, look_up)
 
@@ -59,6 +61,13 @@ def test_negatives_stand_behind_the_batch_in_their_modality_alone() -> None:
     assert (batch.relevance[3:] == 0).all()
     assert (batch.relevance[:, 3:] == 0).all()
     assert sorted(batch.groups[3:].tolist()) == [3, 5]
+
+
+def test_a_negative_has_no_vector_in_an_earlier_space() -> None:
+    alone, batch = joined({"b": made([3, 5])}, np.array([5, 0, 3]))
+    for m in "ab":
+        assert torch.equal(batch.old[m][:3], alone.old[m])
+        assert (batch.old[m][3:] == 0).all()
 
 
 def test_both_modalities_may_have_negatives() -> None:
@@ -135,7 +144,7 @@ def views_of(batch: Batch, seed: int = 0) -> Views:
     }
     return Views(
         z=z, present=batch.present, relevance=batch.relevance.double(), groups=batch.groups,
-        frozen={m: v.double() for m, v in batch.clean.items()},
+        frozen={m: v.double() for m, v in batch.clean.items()}, old={m: v.double() for m, v in batch.old.items()},
     )  # fmt: skip
 
 

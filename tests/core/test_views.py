@@ -39,6 +39,9 @@ def test_one_modality_has_no_pairs_and_an_empty_batch_is_a_batch():
         ({"frozen": {"text": np.zeros((2, 9))}}, r"frozen\['text'\]"),
         ({"layers": {"text": np.zeros((3, 4))}}, r"layers\['text'\] must have shape \(depth, 3, dim\)"),
         ({"layers": {"text": np.zeros((2, 3, 5))}}, r"layers\['text'\]"),
+        ({"old": {"sound": np.zeros((3, 9))}}, r"old\['sound'\] must name a modality of z"),
+        ({"old": {"text": np.zeros((2, 9))}}, r"old\['text'\].* shape \(3, d_old\), not \(2, 9\)"),
+        ({"old": {"text": np.zeros((3, 9)), "image": np.zeros((3, 8))}}, "one earlier space"),
         ({"groups": np.zeros(2, int)}, r"groups must have shape \(3,\), not \(2,\)"),
         ({"mixed": {"text": Mixed(np.zeros((2, 4)), np.zeros(3, int), np.ones(3))}}, r"mixed\['text'\] must hold rows"),
         ({"mixed": {"sound": Mixed(np.zeros((3, 4)), np.zeros(3, int), np.ones(3))}}, r"mixed\['sound'\]"),
@@ -52,6 +55,10 @@ def test_parts_that_do_not_fit_together_are_refused_in_words(change, words):
 
 def test_frozen_outputs_may_have_their_own_dimension():
     assert Views(**parts(), frozen={"text": np.zeros((3, 99))}).frozen["text"].shape == (3, 99)
+
+
+def test_an_earlier_space_may_have_its_own_dimension_and_lack_a_modality():
+    assert Views(**parts(), old={"text": np.zeros((3, 99))}).old["text"].shape == (3, 99)
 
 
 def test_torch_masks_are_masks():

@@ -7,13 +7,13 @@ product under several photographs, one icon in several fonts), and a group never
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from commonspace.core.errors import BadInput
-from commonspace.core.vectors import check_vectors
+from commonspace.core.vectors import check_vectors, unit
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,15 @@ class PairData:
         Equal number = relevant to each other.
     rows : (n,) int64
         Where each item stood in the data the user passed; kept through `take` and `split`.
+    old : mapping of str to (n, d_old) float32
+        Modality -> unit rows of the items in an earlier space, as in `Views`; empty if there is none.
     """
 
     X: dict[str, np.ndarray]
     present: dict[str, np.ndarray]
     groups: np.ndarray
     rows: np.ndarray
+    old: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def check(
@@ -44,6 +47,7 @@ class PairData:
         present: Mapping[str, Any] | None = None,
         groups: Any = None,
         *,
+        old: Mapping[str, Any] | None = None,
         name: str = "X",
     ) -> PairData:
         """Return checked data, or raise `BadInput` saying what is wrong."""
@@ -63,7 +67,7 @@ class PairData:
             seen = v[masks[m]]
             check_vectors(seen.reshape(len(seen) * v.shape[1], v.shape[2]), name=f"{name}[{m!r}]")
             v[~masks[m]] = 0
-        return cls(stacks, masks, _groups(groups, n, name), np.arange(n))
+        return cls(stacks, masks, _groups(groups, n, name), np.arange(n), _earlier(old, masks))
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -80,6 +84,7 @@ class PairData:
             {m: v[index] for m, v in self.present.items()},
             self.groups[index],
             self.rows[index],
+            {m: v[index] for m, v in self.old.items()},
         )
 
     def first(self, modality: str) -> np.ndarray:
@@ -163,6 +168,23 @@ def _masks(present: Mapping[str, Any] | None, modalities: list[str], n: int, nam
             raise BadInput(f"present[{m!r}] must be ({n},) bool, not {mask.shape} {mask.dtype}")
         masks[m] = mask.copy()
     return masks
+
+
+def _earlier(old: Mapping[str, Any] | None, present: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return unit rows in an earlier space by modality, zeros where the modality is absent."""
+    found: dict[str, np.ndarray] = {}
+    for m, given in (old or {}).items():
+        if m not in present:
+            raise BadInput(f"old names the modality {m!r}, but there is {', '.join(present)}")
+        here = present[m]
+        if np.ndim(given) != 2 or len(given) != len(here):
+            raise BadInput(f"old[{m!r}] must have one row an item, ({len(here)}, d_old), not {np.shape(given)}")
+        seen = unit(check_vectors(np.asarray(given)[here], name=f"old[{m!r}]"))
+        found[m] = np.zeros((len(here), seen.shape[1]), np.float32)
+        found[m][here] = seen
+    if len(shapes := {v.shape for v in found.values()}) > 1:
+        raise BadInput(f"the rows of old must come from one earlier space, got the shapes {sorted(shapes)}")
+    return found
 
 
 def _groups(groups: Any, n: int, name: str) -> np.ndarray:

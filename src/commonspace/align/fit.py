@@ -101,6 +101,7 @@ def fit_heads(
     augment: Any = None,
     sampler: Any = "uniform",
     negatives: Mapping[str, Negatives] | None = None,
+    old: Mapping[str, np.ndarray] | None = None,
     noisy_pairs: str | Mapping[str, Any] | None = None,
     dim: int = 256,
     members: int = 1,
@@ -149,6 +150,10 @@ def fit_heads(
     negatives : mapping of str to Negatives, optional
         Modality -> rows made to be wrong for an item, such as its text with a word exchanged (`edits`). They join the
         batches of their items, as further candidates.
+    old : mapping of str to (n, d_old) array, optional
+        Modality -> the vectors of the same items in an earlier space, for objectives that keep the new space comparable
+        with it. They stay those of the undisturbed item whatever is done to its features; a row of zeros says that an
+        item has none, and rows of absent items may hold anything.
     noisy_pairs : {None, "drop", "repair", "reweight", "keep"} or mapping
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
         fits clearly best, where there is one; or show each as often as it is likely right. Epochs are more by as much
@@ -196,7 +201,7 @@ def fit_heads(
     check_positive("members", members)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     rng = generator(seed)
-    training = PairData.check(X, present, groups)
+    training = PairData.check(X, present, groups, old=old)
     every_group, n = training.groups, len(training)
     training, held = split_off(training, valid, rng)
     choice = _choice(settings, training, noisy_pairs, graded=relevance is not None, rng=generator(seed))

@@ -76,7 +76,7 @@ def fit_rows(
     cache : Cache, optional
         Where encoder outputs are kept.
     **options
-        Passed to `fit_heads`; `relevance` and `negatives` in positions of the user's table.
+        Passed to `fit_heads`; `relevance`, `negatives` and `old` in positions of the user's table.
 
     Raises
     ------
@@ -102,8 +102,19 @@ def fit_rows(
         size = _rows_of_table(train, valid)
         options["negatives"], left_out = negatives_of_rows(options["negatives"], train.positions, size)
     options["relevance"] = of_rows(options.get("relevance"), train.positions)
+    if options.get("old"):
+        options["old"] = _of_training(options["old"], train, valid)
     result = fit_heads(X, present=present, groups=train.labels, valid=held, blocks=blocks, **options)
     return RowsFit(result, X, present, 0 if valid is None else len(valid), skipped, left_out)
+
+
+def _of_training(old: Mapping[str, np.ndarray], train: Rows, valid: Rows | None) -> dict[str, np.ndarray]:
+    """Return vectors in an earlier space of the training rows, from those of every row of the table."""
+    n = _rows_of_table(train, valid)
+    for m, rows in old.items():
+        if len(rows) != n:
+            raise BadInput(f"old[{m!r}] must have one row for each of the {n} rows of the table, not {len(rows)}")
+    return {m: np.asarray(rows)[train.positions] for m, rows in old.items()}
 
 
 def _rows_of_table(train: Rows, valid: Rows | None) -> int:

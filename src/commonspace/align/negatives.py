@@ -93,6 +93,8 @@ class Batch(NamedTuple):
         As in `Views`.
     groups : (n,) int64 tensor
         As in `Views`.
+    old : dict of str to (n, d_old) tensor
+        As in `Views`.
     """
 
     x: dict[str, Tensor]
@@ -100,6 +102,7 @@ class Batch(NamedTuple):
     present: dict[str, Tensor]
     relevance: Tensor
     groups: Tensor
+    old: dict[str, Tensor]
 
 
 class Companions:
@@ -162,7 +165,8 @@ class Companions:
             rows = self.rows[index]
             relevance = look_up(np.concatenate([rows, np.where(known, owner, rows[of])]))
         heard = torch.cat([torch.ones(n, dtype=torch.bool, device=device), told])
-        return Batch(x, clean, present, relevance * (heard[:, None] & heard[None, :]), groups)
+        old = {m: _longer(v, k) for m, v in batch.old.items()}  # what was made up has no vector in an earlier space
+        return Batch(x, clean, present, relevance * (heard[:, None] & heard[None, :]), groups, old)
 
 
 @dataclass(frozen=True)

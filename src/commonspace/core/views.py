@@ -55,6 +55,9 @@ class Views:
         relevant to what is said by `relevance` alone.
     mixed : mapping of str to Mixed, optional
         Modality -> mixtures of the batch's own inputs, for objectives that ask for them.
+    old : mapping of str to (batch, d_old) tensor, optional
+        Modality -> unit rows of the same items in an earlier space, for objectives that keep the two comparable. A row
+        of zeros says that an item which is there has no vector in that space, as a negative that was made up.
 
     Raises
     ------
@@ -69,6 +72,7 @@ class Views:
     layers: Mapping[str, Any] = field(default_factory=dict)
     groups: Any = None
     mixed: Mapping[str, Mixed] = field(default_factory=dict)
+    old: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.z:
@@ -100,6 +104,12 @@ class Views:
                     f"mixed[{m!r}] must name ({n},) partners and shares, not {tuple(mixture.partner.shape)} and "
                     f"{tuple(mixture.share.shape)}"
                 )
+        earlier = {m: tuple(rows.shape) for m, rows in self.old.items()}
+        for m, shape in earlier.items():
+            if m not in self.z or len(shape) != 2 or shape[0] != n:
+                raise BadInput(f"old[{m!r}] must name a modality of z and have shape ({n}, d_old), not {shape}")
+        if len(set(earlier.values())) > 1:
+            raise BadInput(f"all modalities of old must lie in one earlier space, got the shapes {earlier}")
         if tuple(self.relevance.shape) != (n, n):
             raise BadInput(f"relevance must have shape ({n}, {n}), not {tuple(self.relevance.shape)}")
 

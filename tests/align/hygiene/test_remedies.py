@@ -119,3 +119,18 @@ def test_a_modality_that_was_not_judged_stays_as_it_is() -> None:
     data = PairData.check(X, {"c": np.arange(600) < 20})
     left = cleaned(data, pair_quality(X, present=data.present))
     assert left.present["c"].sum() == 20
+
+
+def test_old_vectors_go_where_their_items_go() -> None:
+    X, _, order = shuffled()
+    own = np.stack([np.arange(600), np.ones(600)], 1)  # tells the items apart
+    data = PairData.check(X, old={"a": own, "b": own[order]})
+    told = {m: np.round(v[:, 0] / v[:, 1]).astype(int) for m, v in data.old.items()}
+    np.testing.assert_array_equal(told["b"], order)
+    left = repaired(data, pair_quality(X))
+    now = np.round(left.old["b"][:, 0] / left.old["b"][:, 1]).astype(int)
+    np.testing.assert_array_equal(left.X["b"][:, 0], two_views(600)["b"][now])
+    assert (now != order[left.rows]).any()
+    np.testing.assert_array_equal(np.round(left.old["a"][:, 0] / left.old["a"][:, 1]), left.rows)
+    kept = cleaned(data, pair_quality(X))
+    np.testing.assert_array_equal(kept.old["b"], data.old["b"][kept.rows])

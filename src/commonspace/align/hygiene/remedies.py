@@ -110,10 +110,13 @@ def repaired(data: PairData, quality: PairQuality) -> PairData:
     keep = np.ones(len(data), bool)
     keep[found.rows[found.probability <= SURE]] = False
     X, groups = {m: v.copy() for m, v in data.X.items()}, data.groups.copy()
+    old = {m: v.copy() for m, v in data.old.items()}
     X[b][found.rows[take]] = data.X[b][found.partner[take]]
+    if b in old:
+        old[b][found.rows[take]] = data.old[b][found.partner[take]]
     groups[found.rows[take]] = data.groups[found.partner[take]]
     keep[found.rows[take]] = True
-    return PairData(X, data.present, groups, data.rows).take(np.flatnonzero(keep))
+    return PairData(X, data.present, groups, data.rows, old).take(np.flatnonzero(keep))
 
 
 def cleaned(data: PairData, quality: PairQuality) -> PairData:
@@ -122,4 +125,4 @@ def cleaned(data: PairData, quality: PairQuality) -> PairData:
     for m in {m for names in quality.judged for m in names}:
         present[m] = data.present[m] & ~(quality.probability(m) <= SURE)  # NaN was not judged and stays
     left = np.flatnonzero(np.any(list(present.values()), axis=0))
-    return PairData(data.X, present, data.groups, data.rows).take(left)
+    return PairData(data.X, present, data.groups, data.rows, data.old).take(left)

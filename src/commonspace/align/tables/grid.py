@@ -7,6 +7,7 @@ and what its loss does says what it reads:
     groups      the same batch with and without items of one group; and without group numbers: does it refuse?
     grades      a positive of relevance 1/2 in place of 1
     encoder outputs   other frozen vectors
+    old vectors   other vectors in an earlier space; and without any: does it refuse?
     together    three modalities, against the mean over their pairs
 
 A sampler's arguments that are data (everything without a default of its own but the batch size) are read off its
@@ -16,16 +17,17 @@ constructor.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import torch
+from torch.nn.functional import normalize
 
 from commonspace.core.errors import BadInput
 from commonspace.core.registry import build, entries
 from commonspace.core.views import Views
 
-ITEMS, DIM = 12, 6
+ITEMS, DIM, OLD_DIM = 12, 6, 4
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Reads:
         How relevant, beyond whether.
     encoder_outputs : {"used", "-"}
         Frozen vectors, beside those of the heads.
+    old_vectors : {"needed", "used", "-"}
+        Vectors of the same items in an earlier space.
     modalities : {"by twos", "together"}
         How three or more are compared.
     head : {"any", "several layers"}
@@ -55,6 +59,7 @@ class Reads:
     groups: str
     grades: str
     encoder_outputs: str
+    old_vectors: str
     modalities: str
     head: str
 
@@ -71,21 +76,18 @@ def probe(name: str) -> Reads:
     grouped = _views(groups=_twos())
     plain = _loss(name, pairs)[0]
     linked, alone = _views(groups=_twos(), apart=True), _views(apart=True)
-    own = Views(z=pairs.z, present=pairs.present, relevance=pairs.relevance, frozen=pairs.frozen)
-    try:
-        _loss(name, own)
-        groups = "used" if _differ(_loss(name, grouped)[0], plain) else "-"
-    except BadInput:
-        groups = "needed"
+    groups = "used" if _differ(_loss(name, grouped)[0], plain) else "-"
+    old = "used" if _differ(_loss(name, _views(old=1))[0], plain) else "-"
     linked_by = [_loss(name, _linked(grouped, grade))[0] for grade in (1.0, 0.5)]
     three = _views(modalities=("a", "b", "c"))
     by_twos = [_loss(name, _only(three, two), three.modalities)[0] for two in three.pairs()]
     return Reads(
         name=name,
         pairs="not needed" if _loss(name, alone)[1] else "or groups" if _loss(name, linked)[1] else "needed",
-        groups=groups,
+        groups="needed" if _refuses(name, replace(pairs, groups=None)) else groups,
         grades="used" if _differ(*linked_by) else "-",
         encoder_outputs="used" if _differ(_loss(name, _views(frozen=1))[0], plain) else "-",
+        old_vectors="needed" if _refuses(name, replace(pairs, old={})) else old,
         modalities="together" if _differ(_loss(name, three)[0], sum(by_twos) / len(by_twos)) else "by twos",
         head="several layers" if getattr(build("Objective", name), "wants_layers", False) else "any",
     )
@@ -129,12 +131,13 @@ def _views(
     groups: torch.Tensor | None = None,
     apart: bool = False,
     frozen: int = 0,
+    old: int = 0,
     modalities: tuple[str, ...] = ("a", "b"),
 ) -> Views:
-    """Return the same random batch, with other groups, with one modality an item, or with other frozen vectors."""
+    """Return the same random batch, with other groups, one modality an item, or other frozen or old vectors."""
     g = torch.Generator().manual_seed(0)
-    z = {m: torch.nn.functional.normalize(torch.randn(ITEMS, DIM, generator=g), dim=1) for m in modalities}
-    teacher = torch.Generator().manual_seed(1 + frozen)
+    z = {m: normalize(torch.randn(ITEMS, DIM, generator=g), dim=1) for m in modalities}
+    teacher, earlier = torch.Generator().manual_seed(1 + frozen), torch.Generator().manual_seed(3 + old)
     number = torch.arange(ITEMS) if groups is None else groups
     present = {m: torch.ones(ITEMS, dtype=torch.bool) for m in modalities}
     if apart:
@@ -145,24 +148,20 @@ def _views(
         relevance=(number[:, None] == number[None, :]).float(),
         frozen={m: torch.randn(ITEMS, DIM, generator=teacher) for m in modalities},
         groups=number,
+        old={m: normalize(torch.randn(ITEMS, OLD_DIM, generator=earlier), dim=1) for m in modalities},
     )
 
 
 def _only(views: Views, names: tuple[str, str]) -> Views:
-    return Views(
-        z={m: views.z[m] for m in names},
-        present={m: views.present[m] for m in names},
-        relevance=views.relevance,
-        frozen={m: views.frozen[m] for m in names},
-        groups=views.groups,
-    )
+    parts = {part: {m: getattr(views, part)[m] for m in names} for part in ("z", "present", "frozen", "old")}
+    return replace(views, **parts)
 
 
 def _linked(views: Views, grade: float) -> Views:
     """Return the batch with items of different groups relevant to each other by a grade."""
     relevance = views.relevance.clone()
     relevance[0, -1] = relevance[-1, 0] = grade
-    return Views(z=views.z, present=views.present, relevance=relevance, frozen=views.frozen, groups=views.groups)
+    return replace(views, relevance=relevance)
 
 
 def _loss(name: str, views: Views, modalities: list[str] | None = None) -> tuple[float, bool]:
@@ -175,11 +174,18 @@ def _loss(name: str, views: Views, modalities: list[str] | None = None) -> tuple
         if hasattr(objective, "before_step"):
             objective.before_step(1.0)
         z = {m: v.clone().requires_grad_() for m, v in views.z.items()}
-        shown = Views(z=z, present=views.present, relevance=views.relevance, frozen=views.frozen, groups=views.groups)
-        loss = objective(shown)
+        loss = objective(replace(views, z=z))
         torch.autograd.backward(loss)
     moved = any(v.grad is not None and bool(v.grad.abs().max() > 0) for v in z.values())
     return float(loss.detach()), moved
+
+
+def _refuses(name: str, views: Views) -> bool:
+    try:
+        _loss(name, views)
+    except BadInput:
+        return True
+    return False
 
 
 def _differ(one: float, other: float) -> bool:

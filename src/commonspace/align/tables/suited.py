@@ -193,6 +193,8 @@ def _objective(reads: Reads, has: _Has) -> Suits:
         return Suits("Objective", reads.name, False, "needs rows with two sides, and there are none")
     if reads.groups == "needed" and label is None and not has.several:
         return Suits("Objective", reads.name, False, "needs groups: a label column, or rows with an equal anchor")
+    if reads.old_vectors == "needed":
+        return Suits("Objective", reads.name, True, "if you give it vectors in an earlier space (compatible_with)")
     uses = [f"{has.pairs:,} pairs"] if reads.pairs != "not needed" else []
     if reads.groups != "-" and has.several:
         uses.append(f"{has.groups:,} groups")

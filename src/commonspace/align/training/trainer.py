@@ -101,6 +101,7 @@ class Trainer:
         self.X = {m: torch.from_numpy(v).to(device) for m, v in data.X.items()}
         self.present = {m: torch.from_numpy(v).to(device) for m, v in data.present.items()}
         self.groups = torch.from_numpy(data.groups).to(device)
+        self.old = {m: torch.from_numpy(v).to(device) for m, v in data.old.items()}
         firsts = {m: data.first(m) for m in data.modalities}
         self.mean = {m: torch.from_numpy(v.mean(0)).to(device) for m, v in firsts.items()}
         self.std = {m: torch.from_numpy(v.std(0)).to(device) for m, v in firsts.items()}
@@ -225,7 +226,8 @@ class Trainer:
         present = {m: mask[i] for m, mask in self.present.items()}
         clean = {m: X[i, 0] for m, X in self.X.items()}
         x = {m: choose_variant(X, i, self.generator) if X.shape[1] > 1 else clean[m] for m, X in self.X.items()}
-        batch = Batch(x, clean, present, self._relevance(index, i), self.groups[i])
+        old = {m: rows[i] for m, rows in self.old.items()}
+        batch = Batch(x, clean, present, self._relevance(index, i), self.groups[i], old)
         if self.companions is None:
             return batch
         return self.companions.join(batch, index, None if self.relevance is None else self._given)
@@ -306,6 +308,7 @@ class Trainer:
             layers=layers,
             groups=batch.groups,
             mixed=mixed,
+            old=batch.old,
         )
 
     def _relevance(self, index: np.ndarray, i: Tensor) -> Tensor:

@@ -1,0 +1,44 @@
+"""What objectives share that keep a space comparable with an earlier one (`Views.old`).
+
+New and old vectors are compared over as many numbers as the old ones have: the first d_old of the new, brought to
+length one, stand in the earlier space. Where a batch is cut shorter than that (`matryoshka`), both are.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from commonspace.core.errors import BadInput
+from commonspace.core.views import Views
+
+
+def check_old(views: Views, name: str) -> None:
+    """Raise `BadInput` unless the batch has vectors in an earlier space."""
+    if not views.old:
+        raise BadInput(
+            f"{name} keeps a space comparable with an earlier one and needs the items' vectors in that: pass "
+            "old={modality: rows} to fit_heads, or compatible_with=old_space to Space.fit"
+        )
+
+
+def known_old(views: Views, m: str) -> Tensor:
+    """Return (batch,) bool: which items have the modality and a vector in the earlier space."""
+    known: Tensor = views.present[m] & (views.old[m] != 0).any(1)
+    return known
+
+
+def old_units(views: Views, m: str) -> Tensor:
+    """Return (batch, k) unit rows in the earlier space, k the lesser of its dimension and that of the batch."""
+    rows: Tensor = views.old[m].to(views.z[m].dtype)
+    size = views.z[m].shape[1]
+    return rows if rows.shape[1] <= size else normalize(rows[:, :size], dim=1)
+
+
+def prefix_units(views: Views, m: str) -> Tensor:
+    """Return (batch, k) the first numbers of the new rows, of length one, to be compared with vectors of the old space.
+
+    Of any modality, also of one that the earlier space lacks.
+    """
+    size = next(iter(views.old.values())).shape[1]
+    return normalize(views.z[m][:, :size], dim=1)
