@@ -16,6 +16,7 @@ from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.negatives import of_rows as negatives_of_rows
 from commonspace.align.relevance import of_rows
 from commonspace.align.samplers.of_rows import of_rows as sampler_of_rows
+from commonspace.align.training.starting import check_encoders
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Encoder
 from commonspace.encode.cache import Cache
@@ -82,11 +83,15 @@ def fit_rows(
     ------
     BadInput
         As `fit_encoders`, `encode_rows` and `fit_heads`; both edits and negatives.
+    SpaceMismatch
+        Heads to start from that belong to other encoders.
     """
     if edited and options.get("negatives"):
         raise BadInput("give either edits, which are encoded for you, or negatives, not both")
     if "sampler" in options:
         options["sampler"] = sampler_of_rows(options["sampler"], train.positions)
+    if options.get("start") is not None:
+        check_encoders(options["start"], encoders)
     for m, own in encoders.items():
         fit_encoders(own, train, modality=m, on_error=on_error)
     X, present, blocks, skipped = encode_rows(encoders, train, on_error=on_error, cache=cache)
