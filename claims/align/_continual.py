@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from commonspace.align.fit import FitResult, fit_heads
-from commonspace.align.forward import Layer, NumpyHead
+from commonspace.align.forward import NumpyHead
 from commonspace.align.heads.reopened import Reopened
 from commonspace.align.objectives.base import ObjectiveModule
 from commonspace.align.objectives.infonce import InfoNCE
@@ -127,17 +127,6 @@ def fisher_information(heads: Heads, stage: Stage, temperature: float, batch: in
             for k, p in h.named_parameters():
                 total[m][k] += p.grad.square() * batch / n
     return total
-
-
-def between(old: Heads, new: Heads, share: float) -> Heads:
-    """Return heads whose numbers lie between those of two heads of one shape."""
-
-    def meet(a: Layer, b: Layer) -> Layer:
-        arrays = {k: (1 - share) * v + share * b.arrays[k] for k, v in a.arrays.items()}
-        branches = tuple(tuple(map(meet, p, q)) for p, q in zip(a.branches, b.branches, strict=True))
-        return Layer(a.op, arrays, branches, a.eps, a.size)
-
-    return {m: NumpyHead(list(map(meet, h.layers, new[m].layers)), d_in=h.d_in, dim=h.dim) for m, h in old.items()}
 
 
 class Memory:

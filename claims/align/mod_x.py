@@ -31,7 +31,6 @@ from claims.align._continual import (
     Heads,
     Memory,
     Stage,
-    between,
     fisher_information,
     recalls,
     stages,
@@ -41,6 +40,7 @@ from claims.align._continual import (
 from torch import Tensor
 
 from commonspace.align.fit import FitResult
+from commonspace.align.heads.between import between
 from commonspace.align.objectives.base import PairExtra
 from commonspace.core.views import Views
 from commonspace.measure import rotation

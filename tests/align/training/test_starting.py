@@ -50,8 +50,8 @@ def test_what_cannot_be_gone_on_from_is_refused(before: FitResult) -> None:
     X = two_views(30)
     other = fit_heads(two_views(60), dim=4, epochs=1, **OPTIONS)
     for start, error, words in (
-        ("heads", BadInput, "start must be a fitted space"),
-        ({"a": 1}, BadInput, "start must be a fitted space"),
+        ("heads", BadInput, "heads to go on from are those of a fitted space"),
+        ({"a": 1}, BadInput, "heads to go on from are those of a fitted space"),
         ({"z": before.heads["a"]}, BadInput, r"start has heads of \['z'\], but X has \['a', 'b'\]"),
         ({"b": before.heads["a"]}, SpaceMismatch, "takes 24 numbers an item, X has 30"),
         ({"a": before.heads["a"], "b": other.heads["b"]}, BadInput, r"dimensions \[4, 8\]"),

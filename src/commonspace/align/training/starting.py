@@ -35,11 +35,7 @@ def started(recipe: Recipe, start: Any, data: PairData) -> tuple[Recipe, int]:
     SpaceMismatch
         A head of other encoder outputs.
     """
-    heads = getattr(start, "heads", start)
-    if not isinstance(heads, Mapping) or not all(isinstance(h, NumpyHead) for h in heads.values()):
-        raise BadInput(
-            f"start must be a fitted space, the result of a fit, or map modalities to their heads, not {start!r}"
-        )
+    heads = heads_of(start)
     known = {m: h for m, h in heads.items() if m in data.X}
     if not known:
         raise BadInput(f"start has heads of {sorted(heads)}, but X has {data.modalities}")
@@ -57,6 +53,17 @@ def started(recipe: Recipe, start: Any, data: PairData) -> tuple[Recipe, int]:
     dropout = {m: float(s.get("dropout", 0.0)) if isinstance(s, Mapping) else 0.0 for m, s in spec.items()}
     goes_on = {m: Reopened(known[m], dropout=dropout[m]) if m in known else s for m, s in spec.items()}
     return replace(recipe, head=goes_on), dims.pop()
+
+
+def heads_of(start: Any) -> dict[str, NumpyHead]:
+    """Return modality -> head of a fitted space, the result of a fit or such a mapping; `BadInput` for others."""
+    heads = getattr(start, "heads", start)
+    if not isinstance(heads, Mapping) or not all(isinstance(h, NumpyHead) for h in heads.values()):
+        raise BadInput(
+            "heads to go on from are those of a fitted space, of the result of a fit, or a mapping of modality to head;"
+            f" got {start!r}"
+        )
+    return dict(heads)
 
 
 def check_encoders(start: Any, encoders: Mapping[str, Sequence[Encoder]]) -> None:
