@@ -145,6 +145,16 @@ def test_fit_prints_which_objective_was_chosen_and_why(place, capsys, tmp_path):
     assert "Chosen" not in run(capsys, *command, "--objective", "tal")[1]
 
 
+def test_fit_stays_comparable_with_an_earlier_space(place, capsys, tmp_path):
+    command = ("fit", place / "t.csv", "-e", "text=ngrams", "-e", "image=pixels", "-o", tmp_path / "s", "--epochs", 1)
+    status, out, _ = run(capsys, *command, "--dim", 20, "--compatible-with", place / "space")
+    assert status == 0
+    assert "by the first 16 numbers brought to length one" in out
+    status, _, err = run(capsys, *command, "--dim", 8, "--compatible-with", place / "space")
+    assert status != 0
+    assert "has no 16 numbers to compare" in err
+
+
 def test_fit_trains_against_edits_of_texts(place, capsys, tmp_path):
     command = ("fit", place / "t.csv", "-e", "text=ngrams", "-e", "image=pixels", "-o", tmp_path / "s", "--epochs", 1)
     for asked in ("text", "text=word,number"):

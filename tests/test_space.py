@@ -451,3 +451,16 @@ def test_a_space_goes_on_from_the_heads_of_another_with_its_encoders(fitted):
     others = Space({m: {"name": "hog", "cells": (2,)} if m == "image" else fitted.encoders[m] for m in fitted.encoders})
     with pytest.raises(SpaceMismatch, match="'image' has others"):
         others.fit(more, **going_on)
+
+
+def test_going_on_by_mod_x_leaves_the_old_gallery_in_reach(fitted):
+    fitted, more = fitted[0], table(60, seed=5)
+    new = Space(fitted.encoders, dim=fitted.dim)
+    report = new.fit(
+        more, valid=table(60, seed=6), start=fitted, compatible_with=fitted, compatibility="mod-x", **QUICK
+    )
+    assert "divergence" in report.result.history[-1]
+    assert report.compatible.id == fitted.id
+    asks, gallery = new.encode(more["text"], "text"), fitted.encode(more["image"], "image")
+    first = [more["text"][i] for i in (asks @ gallery.T).argmax(axis=1)]
+    assert np.mean([a == b for a, b in zip(first, more["text"], strict=True)]) > 0.8

@@ -16,6 +16,7 @@ from commonspace.core.errors import CommonspaceError
 from commonspace.core.registry import find
 
 if TYPE_CHECKING:
+    from commonspace.align.compatible import Compatible
     from commonspace.align.edits import Edits
     from commonspace.align.fit import FitResult
 
@@ -36,6 +37,8 @@ class FitReport:
         Modality -> the edited items that were trained against; positions are those of the table.
     left_out : dict of str to int
         Modality -> negatives that were not used, because their row is one of validation.
+    compatible : Compatible or None
+        With which earlier space the new one can be compared, and how well.
     """
 
     result: FitResult
@@ -44,6 +47,7 @@ class FitReport:
     skipped: dict[str, dict[int, str]] = field(default_factory=dict)
     edits: dict[str, Edits] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    compatible: Compatible | None = None
 
     def __str__(self) -> str:
         r = self.result
@@ -59,6 +63,8 @@ class FitReport:
         for modality, count in self.left_out.items():
             if count:
                 lines.append(f"{count:,} {modality} negatives were left out: their rows are used for validation")
+        if self.compatible is not None:
+            lines.append(str(self.compatible))
         if r.baselines is not None:
             lines.append(str(r.baselines))
         if r.by_size:
@@ -124,13 +130,14 @@ def card_data(report: FitReport, data: str, random_state: Any) -> dict[str, Any]
         "edits": {m: dict(Counter(edits.kind)) for m, edits in report.edits.items()},
         "best_epoch": report.result.best_epoch,
         "metrics": report.metrics(),
+        **({} if report.compatible is None else {"compatible_with": report.compatible.to_dict()}),
     }
 
 
 def model_card(config: Mapping[str, Any]) -> str:
     """Return the text of `README.md` for the configuration of a space."""
     card = config["card"]
-    modalities = config["order"]
+    modalities, earlier = config["order"], card.get("compatible_with")
     encoders = {m: [e["name"] for e in config["modalities"][m]["encoders"]] for m in modalities}
     lines = [
         "---",
@@ -142,7 +149,8 @@ def model_card(config: Mapping[str, Any]) -> str:
         f"# A common space of {_and(modalities)}",
         "",
         f"Unit vectors of {config['dim']} dimensions; the dot product of two is their cosine. They are comparable",
-        f"with one another and with nothing else (space id `{config['id'][:12]}`).",
+        f"with one another and with {'those of one earlier space' if earlier else 'nothing else'} (space id "
+        f"`{config['id'][:12]}`).",
         "",
         "```python",
         "from commonspace import Space",
@@ -155,11 +163,34 @@ def model_card(config: Mapping[str, Any]) -> str:
         "",
         *(f"- {m}: {_and(names)}" for m, names in encoders.items()),
         "",
+        *_compatible(card.get("compatible_with")),
         *_training(card),
         *_metrics(card.get("metrics", [])),
         *_citations(encoders, card.get("training", {})),
     ]
     return "\n".join(lines)
+
+
+def _compatible(earlier: Mapping[str, Any] | None) -> list[str]:
+    """Return how vectors of an earlier space are compared, and what that finds on held-out rows."""
+    if earlier is None:
+        return []
+    lines = [
+        "## Comparable with an earlier space",
+        "",
+        f"The first {earlier['dim']} numbers of a vector, brought to length one, are compared with vectors of space "
+        f"`{earlier['id'][:12]}`.",
+        "",
+    ]
+    if earlier["held_out"]:
+        lines += ["| task | metric | old on old | new on old | new on new | new on old less old on old | n |"]
+        lines += ["| --- " * 7 + "|"]
+    for task, found in earlier["held_out"].items():
+        cells = [f"{e['value']:.3f} [{e['low']:.3f}, {e['high']:.3f}]" for row in found["matrix"] for e in row]
+        gain = next(iter(found["gains"]))
+        change = f"{gain['difference']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
+        lines.append(f"| {task} | {found['metric']} | {' | '.join(cells)} | {change} | {gain['n']} |")
+    return [*lines, ""]
 
 
 def _training(card: Mapping[str, Any]) -> list[str]:

@@ -27,12 +27,7 @@ from commonspace.core.tables import Table, read_table
 from commonspace.core.vectors import check_positive
 from commonspace.encode import Cache
 from commonspace.encode.columns import Rows, check_columns, column_of, given, rows_of
-from commonspace.encode.joint import (
-    Joint,
-    build_encoders,
-    cache_of,
-    encode_joint,
-)
+from commonspace.encode.joint import Joint, build_encoders, cache_of, encode_joint
 from commonspace.judge.spaces import Examined
 from commonspace.model_card import FitReport, card_data, model_card
 from commonspace.search.csls import sample_bank
@@ -82,6 +77,11 @@ class Space(Examined):
         return tuple(self._card.get("training", {}).get("sizes", [self.dim]))
 
     @property
+    def compatible_with(self) -> dict[str, Any] | None:
+        """``id`` and ``dim`` of the earlier space that the first ``dim`` numbers of a vector search; None if none."""
+        return self._card.get("compatible_with")
+
+    @property
     def modalities(self) -> list[str]:
         """Names of the modalities, in the order given."""
         return list(self.encoders)
@@ -108,8 +108,7 @@ class Space(Examined):
         """Return (b, dim) float32: a sample of training vectors, as typical queries of a modality."""
         self._check_fitted()
         self.check_modality(modality)
-        bank: np.ndarray = self._banks[modality].astype(np.float32)
-        return bank
+        return np.asarray(self._banks[modality], np.float32)
 
     def kind_of(self, modality: str) -> str:
         """Return what the items of a modality are: ``"text"``, ``"image"``, ``"vector"`` ..."""
@@ -142,6 +141,8 @@ class Space(Examined):
         group: str | Sequence[Any] | None = None,
         valid: float | Any = 0.1,
         edits: str | Sequence[str] | Mapping[str, Any] | None = None,
+        compatible_with: Space | None = None,
+        compatibility: Any = "oca",
         on_error: str = "raise",
         cache: Cache | bool | None = True,
         random_state: RandomState = 0,
@@ -163,6 +164,9 @@ class Space(Examined):
         edits : str, sequence of str or mapping, optional
             Modalities whose texts or records, with one thing changed in each, are hard negatives: ``"text"``, or
             ``{"text": ["word", "number"]}``, or ``{"product": {"fields": ["colour"]}}``; see `align.edited`.
+        compatible_with : Space, optional
+            An earlier space with a modality of the same name: the first ``compatible_with.dim`` numbers of a new
+            vector, brought to length one, then search its gallery, as `compatibility` trains them (see `fit_heads`).
         on_error : "raise" or "skip"
             What to do about items that cannot be read: stop, or leave them out and report them.
         cache : Cache or bool
@@ -184,6 +188,7 @@ class Space(Examined):
             Too few pairs, unknown modality, unreadable items, items that cannot be edited; a column that the table
             does not have; without torch.
         """
+        from commonspace.align.compatible import check_earlier
         from commonspace.align.edited import edited_rows
         from commonspace.align.fit import check_options
         from commonspace.align.fit_rows import fit_rows
@@ -191,6 +196,9 @@ class Space(Examined):
         rng = generator(random_state)
         if len(self.encoders) < 2:
             raise BadInput(f"a common space needs at least two modalities, this one has only {self.modalities[0]!r}")
+        if compatible_with is not None:
+            check_earlier(compatible_with, self.encoders, self._dim)
+            options["compatibility"] = compatibility
         check_options(**options)
         table = read_table(table)
         check_columns(columns, self.modalities, table)
@@ -198,17 +206,18 @@ class Space(Examined):
         edited = edited_rows(edits, train, self.encoders, rng.spawn(1)[0])  # does not move the draws of training
         self._heads = {}  # until all is done: heads of an earlier fit do not go with encoders fitted anew
         fitted = fit_rows(
-            self.encoders, train, valid_rows, edited=edited, on_error=on_error, cache=cache_of(cache), dim=self._dim,
-            random_state=rng, **options,
+            self.encoders, train, valid_rows, edited=edited, compatible_with=compatible_with, on_error=on_error,
+            cache=cache_of(cache), dim=self._dim, random_state=rng, **options,
         )  # fmt: skip
-        X, present = fitted.X, fitted.present
         self._heads = dict(fitted.result.heads)
-        self._banks = {m: sample_bank(h(X[m][present[m]]), rng) for m, h in self._heads.items()}
+        self._banks = {m: sample_bank(h(fitted.X[m][fitted.present[m]]), rng) for m, h in self._heads.items()}
         self._fingerprints = {m: [e.fingerprint for e in es] for m, es in self.encoders.items()}
         self._unchecked = set()
         made = {m: e.placed(train.positions) for m, e in edited.items()}
-        report = FitReport(fitted.result, len(train), fitted.n_valid, fitted.skipped, made, fitted.left_out)
-        self._card = card_data(report, digest([X, present, train.labels]), random_state)
+        report = FitReport(
+            fitted.result, len(train), fitted.n_valid, fitted.skipped, made, fitted.left_out, fitted.compatible
+        )
+        self._card = card_data(report, digest([fitted.X, fitted.present, train.labels]), random_state)
         return report
 
     # --------------------------------------------------------------- encode
@@ -276,10 +285,8 @@ class Space(Examined):
         check_columns(columns, self.modalities, source)
         found = [m for m in self.modalities if column_of(m, columns) in source]
         if len(found) < 2:
-            raise BadInput(
-                f"evaluating needs the columns of at least two modalities; the table has {', '.join(found) or 'none'} "
-                f"of {', '.join(column_of(m, columns) for m in self.modalities)}"
-            )
+            named = ", ".join(column_of(m, columns) for m in self.modalities)
+            raise BadInput(f"evaluating needs two of the columns {named}; the table has {', '.join(found) or 'none'}")
         rows = self._rows(source, columns, group, found)
         vectors: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for m, column in rows.items.items():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from commonspace.align.basis import coherence, equiangular_vectors, welch_bound
+from commonspace.align.basis import coherence, equiangular_vectors, simplex_vectors, welch_bound
 from commonspace.core.errors import BadInput
 
 
@@ -59,3 +59,17 @@ def test_there_must_be_vectors_and_dimensions() -> None:
     for n, dim in ((0, 3), (3, 0)):
         with pytest.raises(BadInput):
             equiangular_vectors(n, dim)
+
+
+@pytest.mark.parametrize(("n", "dim"), [(2, 1), (3, 2), (5, 4), (5, 7), (65, 64)])
+def test_the_corners_of_a_simplex_have_one_cosine_and_the_same_place_everywhere(n: int, dim: int) -> None:
+    corners = simplex_vectors(n, dim)
+    cosines = corners @ corners.T
+    np.testing.assert_allclose(cosines, np.where(np.eye(n) > 0, 1, -1 / (n - 1)), atol=1e-12)
+    assert (corners[:, n - 1 :] == 0).all()
+    np.testing.assert_allclose(corners.sum(0), 0, atol=1e-12)
+
+
+def test_a_simplex_needs_one_dimension_less_than_it_has_corners() -> None:
+    with pytest.raises(BadInput, match="a simplex of 5 corners needs 4 dimensions, not 3"):
+        simplex_vectors(5, 3)

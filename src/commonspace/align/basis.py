@@ -18,6 +18,7 @@ import math
 
 import numpy as np
 
+from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, unit
 
@@ -71,6 +72,27 @@ def equiangular_vectors(n: int, dim: int, *, steps: int = 500, random_state: Ran
         sharpness, length = (low * (high / low) ** (step / steps) for low, high in (SHARPNESS, STEP))
         vectors = np.asarray(unit(vectors - length * _repulsion(vectors, sharpness)))
     return vectors
+
+
+def simplex_vectors(n: int, dim: int) -> np.ndarray:
+    """Return the n corners of a regular simplex in dim >= n - 1 dimensions, the same on every machine.
+
+    Any two have the cosine -1 / (n - 1), the least that n can all have with one another. With d = n - 1 they are the
+    rows of I_d and one row whose entries are (1 - sqrt(1 + d)) / d, less their mean, of length one; any further columns
+    are zero.
+
+    Returns
+    -------
+    (n, dim) float64 array
+        Unit rows.
+    """
+    d = check_positive("n", n) - 1
+    if check_positive("dim", dim) < max(d, 1):
+        raise BadInput(f"a simplex of {n} corners needs {d} dimensions, not {dim}: take fewer, or equiangular vectors")
+    corners = np.vstack([np.eye(d), np.full((1, d), (1 - math.sqrt(1 + d)) / max(d, 1))])
+    out = np.zeros((n, dim))
+    out[:, :d] = unit(corners - corners.mean(axis=0))
+    return out
 
 
 def _repulsion(vectors: np.ndarray, sharpness: float) -> np.ndarray:

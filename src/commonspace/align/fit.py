@@ -23,6 +23,7 @@ from commonspace.align.hygiene.noisy_pairs import PairQuality
 from commonspace.align.hygiene.remedies import remedied
 from commonspace.align.negatives import Companions, Negatives
 from commonspace.align.objectives.base import build_objective
+from commonspace.align.training.compatible import compatible
 from commonspace.align.training.inputs import checked_blocks, relevance_function, split_off
 from commonspace.align.training.nesting import nested
 from commonspace.align.training.recipe import Recipe, get_recipe
@@ -104,6 +105,7 @@ def fit_heads(
     negatives: Mapping[str, Negatives] | None = None,
     old: Mapping[str, np.ndarray] | None = None,
     start: Any = None,
+    compatibility: Any = None,
     noisy_pairs: str | Mapping[str, Any] | None = None,
     dim: int = 256,
     members: int = 1,
@@ -159,6 +161,9 @@ def fit_heads(
     start : Space, FitResult or mapping of str to NumpyHead, optional
         Heads to go on from, in place of new ones; `dim` is then theirs, and X what their encoders give. A modality that
         they lack gets a new head. Standardisation stays as they learned it.
+    compatibility : str, mapping or objective, optional
+        What keeps the new space comparable with `old`: ``"oca"`` around the objective, ``"bct"`` or ``"simplex"``
+        beside it; with `start`, ``"mod-x"`` around it. None leaves it to the objective itself.
     noisy_pairs : {None, "drop", "repair", "reweight", "keep"} or mapping
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
         fits clearly best, where there is one; or show each as often as it is likely right. Epochs are more by as much
@@ -216,6 +221,7 @@ def fit_heads(
     if choice:
         settings = dataclasses.replace(settings, objective=choice.objective)
     settings, sizes = nested(settings, matryoshka, dim, head_named=head is not None)
+    settings = compatible(settings, compatibility, old=bool(training.old))
     quality, who_meets = None, sampler
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with seeded(int(rng.integers(2**31)), target), at_precision(precision):
@@ -244,7 +250,7 @@ def fit_heads(
     report = compare_baselines(training, held, heads, systems=baselines, random_state=seed) if held else None
     params = {
         "dim": dim, "members": members, "chunk_size": chunk_size, "sampler": _plain(sampler), "precision": precision,
-        "noisy_pairs": _plain(remedy), "chosen": choice and choice.reason,
+        "noisy_pairs": _plain(remedy), "chosen": choice and choice.reason, "compatibility": _plain(compatibility),
         **{f.name: _plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)},
         "sizes": list(sizes) if len(sizes) > members else [members * dim],
         "n_train": len(training), "n_valid": len(held) if held else 0,
@@ -274,12 +280,14 @@ def check_options(recipe: str | Mapping[str, Any] | Recipe = "strong", **options
         As given to `fit_heads`.
     """
     settings = get_recipe(recipe, **{f.name: options.get(f.name) for f in dataclasses.fields(Recipe)})
-    if isinstance(settings.objective, str):
-        if settings.objective == AUTO:
-            return
+    if settings.objective == AUTO:
+        settings = dataclasses.replace(settings, objective="infonce")  # stands in for what will be chosen
+    elif isinstance(settings.objective, str):
         find("Objective", settings.objective, besides=[AUTO])
+    whole = compatible(settings, options.get("compatibility"), old=True)
     with seeded(0, torch.device("cpu")):  # what some draw at first must not move the user's draws
-        build_objective(settings.objective)
+        for objective in (settings.objective, whole.objective):
+            build_objective(objective)
 
 
 def _choice(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from commonspace.align.compatible import Compatible, EarlierSpace, check_earlier, earlier_rows, held_out
 from commonspace.align.edited import Edited
 from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.negatives import of_rows as negatives_of_rows
@@ -42,6 +44,8 @@ class RowsFit:
         Unusable items: position in the user's table -> reason.
     left_out : dict of str to int
         Modality -> negatives that were not used, because their row is one of validation.
+    compatible : Compatible or None
+        With which earlier space the new one can be compared, if it was trained for that.
     """
 
     result: FitResult
@@ -50,6 +54,7 @@ class RowsFit:
     n_valid: int
     skipped: dict[str, dict[int, str]]
     left_out: dict[str, int] = field(default_factory=dict)
+    compatible: Compatible | None = None
 
 
 def fit_rows(
@@ -58,6 +63,7 @@ def fit_rows(
     valid: Rows | None,
     *,
     edited: Mapping[str, Edited] | None = None,
+    compatible_with: EarlierSpace | None = None,
     on_error: str = "raise",
     cache: Cache | None = None,
     **options: Any,
@@ -72,6 +78,8 @@ def fit_rows(
         Rows to learn from and to watch, of one table or of two; without the latter nothing is watched.
     edited : mapping of str to Edited, optional
         Modality -> edits of the training rows, to be encoded and trained against.
+    compatible_with : EarlierSpace, optional
+        A space whose gallery new vectors shall search; it encodes the rows, too.
     on_error : "raise" or "skip"
         What to do about items that cannot be read.
     cache : Cache, optional
@@ -82,16 +90,25 @@ def fit_rows(
     Raises
     ------
     BadInput
-        As `fit_encoders`, `encode_rows` and `fit_heads`; both edits and negatives.
+        As `fit_encoders`, `encode_rows`, `check_earlier` and `fit_heads`; both edits and negatives, or both an earlier
+        space and vectors in one.
     SpaceMismatch
         Heads to start from that belong to other encoders.
     """
     if edited and options.get("negatives"):
         raise BadInput("give either edits, which are encoded for you, or negatives, not both")
+    if compatible_with is not None and options.get("old"):
+        raise BadInput("give either compatible_with, which encodes the rows for you, or old, not both")
     if "sampler" in options:
         options["sampler"] = sampler_of_rows(options["sampler"], train.positions)
     if options.get("start") is not None:
         check_encoders(options["start"], encoders)
+    earlier: list[dict[str, np.ndarray]] = []
+    if compatible_with is not None:
+        shared = check_earlier(compatible_with, encoders, options.get("dim", 256))
+        seen = partial(earlier_rows, compatible_with, modalities=shared, on_error=on_error, cache=cache)
+        earlier = [seen(part) for part in (train, valid) if part is not None]
+        options["old"] = earlier[0]
     for m, own in encoders.items():
         fit_encoders(own, train, modality=m, on_error=on_error)
     X, present, blocks, skipped = encode_rows(encoders, train, on_error=on_error, cache=cache)
@@ -107,10 +124,24 @@ def fit_rows(
         size = _rows_of_table(train, valid)
         options["negatives"], left_out = negatives_of_rows(options["negatives"], train.positions, size)
     options["relevance"] = of_rows(options.get("relevance"), train.positions)
-    if options.get("old"):
+    if options.get("old") and not earlier:
         options["old"] = _of_training(options["old"], train, valid)
     result = fit_heads(X, present=present, groups=train.labels, valid=held, blocks=blocks, **options)
-    return RowsFit(result, X, present, 0 if valid is None else len(valid), skipped, left_out)
+    compatible = None
+    if compatible_with is not None:
+        items = {m: int(rows.any(axis=1).sum()) for m, rows in earlier[0].items()}
+        found = held_out(_embedded(result, held), earlier[1], held[2]) if held is not None else {}
+        compatible = Compatible(compatible_with.id, compatible_with.dim, items, found)
+    return RowsFit(result, X, present, 0 if valid is None else len(valid), skipped, left_out, compatible)
+
+
+def _embedded(result: FitResult, held: tuple[Any, Any, Any]) -> dict[str, np.ndarray]:
+    """Return modality -> (n, dim) vectors of held-out rows; zeros where the modality is missing."""
+    X, present, _ = held
+    out = {m: np.zeros((len(X[m]), head.dim), np.float32) for m, head in result.heads.items()}
+    for m, head in result.heads.items():
+        out[m][present[m]] = head(X[m][present[m]])
+    return out
 
 
 def _of_training(old: Mapping[str, np.ndarray], train: Rows, valid: Rows | None) -> dict[str, np.ndarray]:

@@ -67,6 +67,10 @@ def fit(
             "[cyan]text=word,number[/]; of records, the fields. Repeat for each modality."
         ),
     ] = None,
+    compatible_with: Annotated[
+        Path | None,
+        typer.Option(help="Folder of an earlier space, whose gallery the first numbers of new vectors shall search."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data; the recipe's number by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of training.")] = 0,
     on_error: OnError = "raise",
@@ -76,8 +80,9 @@ def fit(
 
     encoders = {m: names.split(",") for m, names in assignments(encoder, "--encoder").items()}
     space = Space(encoders, dim=dim)
-    given: dict[str, Any] = {"epochs": epochs, "objective": objective, "edits": _edits(edits)}
-    options = {name: value for name, value in given.items() if value is not None}
+    earlier = None if compatible_with is None else Space.load(compatible_with)
+    given = {"epochs": epochs, "objective": objective, "edits": _edits(edits), "compatible_with": earlier}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     report = space.fit(
         table,
         columns=assignments(column, "--column"),

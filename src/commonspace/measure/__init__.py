@@ -49,6 +49,7 @@ from commonspace.measure.metrics.top_lists import evaluate_hits
 from commonspace.measure.metrics.trec import read_qrels, read_run, write_qrels, write_run
 from commonspace.measure.spaces.cka import estimate_cka, linear_cka
 from commonspace.measure.spaces.compare_spaces import SpaceComparison, compare_spaces
+from commonspace.measure.spaces.compatibility import Compatibility, compatibility
 from commonspace.measure.spaces.human import Choices, compare_agreement, odd_one_out, rating_agreement, two_of_three
 from commonspace.measure.spaces.mutual_knn import MutualKNN, mutual_knn
 from commonspace.measure.spaces.procrustes_distance import ProcrustesDistance, procrustes_distance
@@ -80,6 +81,7 @@ __all__ = [
     "CollapseAlarm",
     "Collapsed",
     "Comparison",
+    "Compatibility",
     "CrossCheck",
     "Detour",
     "Deviation",
@@ -130,6 +132,7 @@ __all__ = [
     "compare_agreement",
     "compare_many",
     "compare_spaces",
+    "compatibility",
     "contrastive_gap",
     "cross_check",
     "detectable",

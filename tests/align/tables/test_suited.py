@@ -56,6 +56,10 @@ def test_labels_grades_and_wrong_items_open_what_reads_them():
     assert found.choice.facts.graded
 
 
+def test_what_needs_an_earlier_space_says_so():
+    assert by_name(suited(PAIRS))["bct"].why == "if you give it vectors in an earlier space (compatible_with)"
+
+
 def test_too_few_pairs_to_judge_are_not_judged():
     methods = by_name(suited({k: v[:20] for k, v in PAIRS.items()}))
     assert not methods["pair_quality"].suits

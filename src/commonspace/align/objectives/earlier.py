@@ -6,11 +6,15 @@ length one, stand in the earlier space. Where a batch is cut shorter than that (
 
 from __future__ import annotations
 
+from itertools import product
+
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from commonspace.core.errors import BadInput
 from commonspace.core.views import Views
+
+PAIRS = ("all", "across", "within")
 
 
 def check_old(views: Views, name: str) -> None:
@@ -42,3 +46,9 @@ def prefix_units(views: Views, m: str) -> Tensor:
     """
     size = next(iter(views.old.values())).shape[1]
     return normalize(views.z[m][:, :size], dim=1)
+
+
+def meetings(views: Views, pairs: str) -> list[tuple[str, str]]:
+    """Return which new modality meets which old one: each meets each, only others, or only its own."""
+    both = list(product(views.modalities, views.old))
+    return [(a, b) for a, b in both if pairs == "all" or (a == b) == (pairs == "within")]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.align.conftest import two_views
+from tests.align.test_fit import SMALL, same_heads
+
+from commonspace.align.fit import fit_heads
+from commonspace.align.objectives.bct import BCT
+from commonspace.align.training.compatible import compatible
+from commonspace.align.training.recipe import Recipe
+from commonspace.core.errors import BadInput, NotFound
+
+BCT_INSTANCE = BCT()
+
+
+@pytest.mark.parametrize(
+    ("base", "compatibility", "expected"),
+    [
+        ("infonce", None, "infonce"),
+        ("infonce", "bct", ["infonce", "bct"]),
+        (["infonce", "siamlip"], {"name": "bct", "weight": 2}, ["infonce", "siamlip", {"name": "bct", "weight": 2}]),
+        ("infonce", "oca", {"name": "oca", "objective": "infonce"}),
+        ("cwcl", {"name": "oca", "pull": 0.1}, {"name": "oca", "pull": 0.1, "objective": "cwcl"}),
+        ("infonce", {"name": "oca", "objective": "hcl"}, ["infonce", {"name": "oca", "objective": "hcl"}]),
+        ("infonce", BCT_INSTANCE, ["infonce", BCT_INSTANCE]),
+    ],
+)
+def test_an_objective_gets_company_or_a_frame(base: Any, compatibility: Any, expected: Any) -> None:
+    assert compatible(Recipe(objective=base), compatibility, old=True).objective == expected
+
+
+def test_without_an_earlier_space_there_is_nothing_to_be_compatible_with() -> None:
+    assert compatible(Recipe(), None, old=False) == Recipe()
+    with pytest.raises(BadInput, match=r"old=\{modality: rows\} to fit_heads, or compatible_with"):
+        fit_heads(two_views(40), compatibility="bct", **SMALL)
+    with pytest.raises(NotFound, match="bct"):
+        fit_heads(two_views(40), old={"a": np.eye(40)}, compatibility="bctt", **SMALL)
+
+
+def test_a_fit_is_that_of_the_objective_it_makes() -> None:
+    X = two_views(120)
+    old = {m: np.random.default_rng(0).normal(size=(120, 6)) for m in X}
+    options = {**SMALL, "epochs": 2, "old": old}
+    asked = fit_heads(X, compatibility="bct", **options)
+    assert same_heads(asked, fit_heads(X, objective=["infonce", "bct"], **options))
+    assert asked.params["compatibility"] == "bct"
+    assert not same_heads(asked, fit_heads(X, **options))
+
+
+def test_only_whole_vectors_of_a_nested_space_are_made_comparable() -> None:
+    X = two_views(120)
+    old = {m: np.random.default_rng(0).normal(size=(120, 6)) for m in X}
+    options = {**SMALL, "epochs": 1, "old": old, "matryoshka": [4]}
+    found = fit_heads(X, compatibility="oca", **options)
+    assert found.params["objective"] == {
+        "name": "oca", "objective": {"name": "matryoshka", "objective": "infonce", "sizes": [4, 16]},
+    }  # fmt: skip
+    assert set(found.by_size) == {4, 16}
+
+
+def test_what_auto_chooses_is_made_compatible_too() -> None:
+    X = two_views(120)
+    found = fit_heads(X, old={"a": X["a"]}, objective="auto", compatibility="oca", **{**SMALL, "epochs": 1, "dim": 24})
+    assert found.choice is not None
+    assert found.params["objective"] == {"name": "oca", "objective": found.choice.objective}
