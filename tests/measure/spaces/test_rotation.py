@@ -205,6 +205,17 @@ def test_one_modality_is_enough_and_no_more_than_the_items_asked_for_meet():
     assert found.modalities["vector"].angle.n == 120
 
 
+def test_a_generator_or_no_seed_will_do():
+    before = space(n=40)
+    after = moved(before, {"image": turn(20, 8), "text": turn(40, 8)}, noise=0.2)
+    for state in (None, np.random.default_rng(0)):
+        found = rotation(before, after, random_state=state)
+        assert found.modalities["image"].angle.seed is None
+        assert found.deviations["image and text"].partners.n == 40
+    with pytest.raises(BadInput, match="most must be at least 10"):
+        rotation(before, after, most=5)
+
+
 def test_a_seed_repeats_and_the_report_reads_well():
     before = space()
     after = moved(before, {"image": turn(20, 8), "text": turn(40, 8)}, noise=0.2)

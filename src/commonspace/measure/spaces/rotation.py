@@ -172,13 +172,15 @@ def rotation(
         them together, with fewer than 10 things.
     """
     check_share("confidence", confidence)
+    if check_positive("most", most) < LEAST:
+        raise BadInput(f"most must be at least {LEAST} items, not {most}")
     versions = _versions(before, after)
     n = len(next(iter(versions.values())).old)
     member = group_numbers(groups, n, "rows")
     rng = generator(random_state)
     part = rng.permutation(int(member.max()) + 1 if n else 0) % PARTS
     seed = int(random_state) if isinstance(random_state, int | np.integer) else None
-    with_seed = _Options(check_positive("most", most), resamples, confidence, rng if seed is None else seed, seed)
+    with_seed = _Options(most, resamples, confidence, rng if seed is None else seed, seed)
     modalities, turns = {}, {}
     for m, v in versions.items():
         _check_enough(m, member[v.there])
