@@ -30,29 +30,29 @@ def first() -> FitResult:
 def test_it_is_mod_x_from_the_old_heads_on_both_parts_and_the_mean_of_old_and_new(first: FitResult) -> None:
     X, old = shifted(80, 5), two_views(60, seed=6)
     found = continue_training(first, X, memory=(old, None, None), share=0.25, **OPTIONS)
-    every = PairData.check({m: np.concatenate([X[m], old[m]]) for m in X})
-    training, held = every.split(0.3, np.random.default_rng(0))
+    new = PairData.check(X).split(0.3, np.random.default_rng(0))[0]
+    both = {m: np.concatenate([new.X[m], old[m][:, None]]) for m in X}
     alone = fit_heads(
-        training.X, groups=training.groups, valid=None, baselines=(), start=first, recipe="plain", random_state=0,
-        old={m: h(training.first(m)) for m, h in first.heads.items()}, epochs=2, lr=7e-4, batch_size=64,
-        objective={"name": "mod-x", "alpha": 1000.0},
+        both, groups=np.concatenate([new.groups, 1000 + np.arange(60)]), valid=None, baselines=(), start=first,
+        old={m: h(both[m][:, 0]) for m, h in first.heads.items()}, epochs=2, lr=7e-4, batch_size=64, recipe="plain",
+        objective={"name": "mod-x", "alpha": 1000.0}, random_state=0,
     )  # fmt: skip
     expected = between(first.heads, alone.heads, 0.25)
     for m in "ab":
         np.testing.assert_array_equal(found.heads[m](X[m]), expected[m](X[m]))
-    assert found.n == {"new": int((held.rows < 80).sum()), "past": int((held.rows >= 80).sum())}
+    assert found.n == {"new": 24}
+    assert found.result.params["n_train"] == 56 + 60
 
 
-def test_the_figures_are_those_of_held_out_items(first: FitResult) -> None:
-    X, old = shifted(80, 5), two_views(60, seed=6)
-    found = continue_training(first, X, memory=(old, None, None), **OPTIONS)
-    every = PairData.check({m: np.concatenate([X[m], old[m]]) for m in X})
-    held = every.split(0.3, np.random.default_rng(0))[1]
-    past = held.take(np.flatnonzero(held.rows >= 80))
+def test_the_figures_are_those_of_items_that_were_not_trained_on(first: FitResult) -> None:
+    X, past = shifted(80, 5), two_views(50, seed=7)
+    found = continue_training(first, X, past=(past, None, None), **OPTIONS)
+    held = PairData.check(X).split(0.3, np.random.default_rng(0))[1]
     for heads, told in ((first.heads, found.before), (found.heads, found.after)):
-        z = {m: heads[m](past.first(m)) for m in "ab"}
-        mrr = evaluate_retrieval(z["a"], z["b"], (past.groups, past.groups), ["mrr"])["mrr"]
-        assert told["past"]["a->b"]["mrr"].value == pytest.approx(mrr.value)
+        for name, data in (("past", PairData.check(past)), ("new", held)):
+            z = {m: heads[m](data.first(m)) for m in "ab"}
+            mrr = evaluate_retrieval(z["a"], z["b"], (data.groups, data.groups), ["mrr"])["mrr"]
+            assert told[name]["a->b"]["mrr"].value == pytest.approx(mrr.value)
     change = found.changes["past"]["a->b"]["mrr"]
     both = [f["past"]["a->b"]["mrr"].value for f in (found.after, found.before)]
     assert (change.a, change.difference) == ("after", pytest.approx(both[0] - both[1]))
@@ -60,7 +60,7 @@ def test_the_figures_are_those_of_held_out_items(first: FitResult) -> None:
     assert found.kept is not None
     assert found.kept.value == pytest.approx(hits[0] / hits[1])
     assert found.rotation is not None
-    assert found.rotation.modalities["a"].angle.n == len(held)
+    assert found.rotation.modalities["a"].angle.n == found.n["past"] == 50
 
 
 def test_it_learns_the_new_and_without_going_anywhere_keeps_everything(first: FitResult) -> None:
@@ -68,20 +68,21 @@ def test_it_learns_the_new_and_without_going_anywhere_keeps_everything(first: Fi
     learned = continue_training(first, X, share=1.0, alpha=0.0, **{**OPTIONS, "epochs": 30, "lr": 3e-3})
     assert learned.changes["new"]["a->b"]["mrr"].low > 0
     assert learned.kept is None
-    assert set(learned.n) == {"new"}
-    still = continue_training(first, X, memory=(two_views(60, seed=6), None, None), share=0.0, **OPTIONS)
+    assert learned.rotation is not None
+    assert learned.rotation.modalities["a"].angle.n == learned.n["new"]
+    still = continue_training(first, X, past=(two_views(60, seed=6), None, None), share=0.0, **OPTIONS)
     assert still.kept is not None
     assert still.kept.value == 1
     assert all(c.difference == 0 for of in still.changes.values() for t in of.values() for c in t.values())
 
 
-def test_equal_groups_are_the_same_thing_in_both_parts_where_both_are_given(first: FitResult) -> None:
+def test_things_that_are_held_out_are_not_remembered_where_both_parts_name_them(first: FitResult) -> None:
     X, old = shifted(60, 5), two_views(60, seed=6)
     names = np.arange(60)
     found = continue_training(first, X, groups=names, memory=(old, None, names), **OPTIONS)
-    assert found.n["new"] == found.n["past"] == 18  # whole things are held out, with both of their parts
+    assert found.result.params["n_train"] == 42 + 42
     apart = continue_training(first, X, memory=(old, None, names), **OPTIONS)
-    assert apart.n["new"] + apart.n["past"] == 36
+    assert apart.result.params["n_train"] == 42 + 60
 
 
 def test_a_new_modality_and_missing_ones_are_welcome(first: FitResult) -> None:
@@ -92,10 +93,10 @@ def test_a_new_modality_and_missing_ones_are_welcome(first: FitResult) -> None:
 
 
 def test_the_report_reads_well_and_few_items_have_no_rotation(first: FitResult) -> None:
-    found = continue_training(first.heads, shifted(18, 5), memory=(two_views(10, seed=6), None, None), **OPTIONS)
+    found = continue_training(first.heads, shifted(20, 5), past=(two_views(9, seed=6), None, None), **OPTIONS)
     assert found.rotation is None
-    assert json.loads(json.dumps(found.to_dict()))["n"] == found.n
-    assert str(found).splitlines()[0].startswith(f"on {found.n['new']} held-out new items")
+    assert json.loads(json.dumps(found.to_dict()))["n"] == {"new": 6, "past": 9}
+    assert str(found).splitlines()[0] == "on 6 held-out new items, after - before"
     assert "kept of the past's hit@10" in str(found)
 
 
@@ -106,6 +107,8 @@ def test_what_does_not_fit_is_refused(first: FitResult) -> None:
     with pytest.raises(SpaceMismatch):
         continue_training({"a": first.heads["b"], "b": first.heads["a"]}, X, **OPTIONS)
     with pytest.raises(BadInput, match=r"memory must be \(X, present, groups\)"):
-        continue_training(first, X, memory=5, **OPTIONS)  # type: ignore[arg-type]
+        continue_training(first, X, groups=np.arange(60), memory=5, **OPTIONS)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=r"past must be \(X, present, groups\)"):
+        continue_training(first, X, past=(X,), **OPTIONS)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="the memory must have the modalities"):
         continue_training(first, X, memory=({"a": X["a"], "c": X["b"]}, None, None), **OPTIONS)

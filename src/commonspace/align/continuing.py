@@ -2,8 +2,9 @@
 
     train    from the heads there are, by `mod-x`, on the new pairs and on old ones that are at hand
     mean     of the heads there were and those that were trained (`between`)
-    measure  on held-out groups, of the new pairs and of the old ones: retrieval before and after, paired; the share of
-             the old that is kept; how far the modalities turned, and whether together (`rotation`)
+    measure  on held-out groups of the new pairs, and on pairs of the past that no heads were trained on: retrieval
+             before and after, paired; the share of the past that is kept; how far the modalities turned, and whether
+             together (`rotation`)
 
 Each part alone forgets: see the claim `mod_x`, whose best mixture the defaults are.
 """
@@ -49,13 +50,14 @@ class Continued:
     result : FitResult
         Of the training; its own heads are those before the mean was taken.
     before, after : dict of str to (dict of str to (dict of str to Estimate))
-        ``"new"`` and ``"past"`` -> ``"image->text"`` -> mrr, hit@1 and hit@10 on held-out pairs of that part.
+        ``"new"`` and, if it was given, ``"past"`` -> ``"image->text"`` -> mrr, hit@1 and hit@10 on held-out pairs.
     changes : dict of str to (dict of str to (dict of str to Comparison))
         The same: after minus before, over the same queries.
     kept : Estimate or None
-        Share of the past's hit@10 that is left, mean of the directions; None where no old pairs were given.
+        Share of the past's hit@10 that is left, mean of the directions; None where no past was given.
     rotation : Rotation or None
-        From the old vectors of held-out items to the new ones; None for fewer than 10 things.
+        From the old vectors to the new ones, of the past's items, or of held-out new ones where none was given; None
+        for fewer than 10 things.
     n : dict of str to int
         Items of each part that were measured on.
     """
@@ -94,6 +96,7 @@ def continue_training(
     present: Mapping[str, np.ndarray] | None = None,
     groups: np.ndarray | None = None,
     memory: tuple[Any, Any, Any] | None = None,
+    past: tuple[Any, Any, Any] | None = None,
     valid: float = 0.1,
     objective: Any = "infonce",
     alpha: float = 1000.0,
@@ -113,10 +116,13 @@ def continue_training(
     X, present, groups
         New pairs, as for `fit_heads`.
     memory : (X, present, groups), optional
-        Old pairs that are at hand, a few hundred do: they join the batches, and part of them tells what is kept. An
-        equal group is the same thing in both, where both have groups.
+        Old pairs that are at hand, a few hundred do: they join the batches. An equal group is the same thing in both,
+        where both have groups.
+    past : (X, present, groups), optional
+        Old pairs that no heads were trained on, to measure what is kept. Pairs that the old heads know by heart would
+        flatter: these are kept where others are forgotten.
     valid : float
-        Share of the groups, of new and of old pairs, on which the figures are measured.
+        Share of the new groups on which the figures are measured.
     objective : str, mapping, instance or list of these
         What the new pairs are learned by.
     alpha : float
@@ -133,12 +139,17 @@ def continue_training(
     Raises
     ------
     BadInput, SpaceMismatch
-        As `fit_heads`; a memory of other modalities.
+        As `fit_heads`; a memory or past of other modalities.
     """
     given = heads_of(heads)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
-    data, recent = _joined(PairData.check(X, present, groups), memory, named=groups is not None)
-    training, held = data.split(valid, generator(seed))
+    data = PairData.check(X, present, groups)
+    parts = {"new": data} if past is None else {"new": data, "past": _like(data, past, "past")}
+    training, parts["new"] = data.split(valid, generator(seed))
+    if memory is not None:
+        kept = _like(data, memory, "memory")
+        named = groups is not None and memory[2] is not None
+        training = _joined(training, kept, parts["new"].groups if named else None)
     result = fit_heads(
         training.X, present=training.present, groups=training.groups, valid=None, baselines=(), start=given,
         old=embedded(given, training), objective={"name": "mod-x", "objective": objective, "alpha": alpha},
@@ -146,20 +157,17 @@ def continue_training(
     )  # fmt: skip
     after = between(given, result.heads, share)
     known = {m: after[m] for m in given if m in after}
-    sides = embedded(given, held), embedded(known, held)
-    parts = {"new": np.flatnonzero(recent[held.rows]), "past": np.flatnonzero(~recent[held.rows])}
-    parts = {name: rows for name, rows in parts.items() if len(rows)}
-    old, new = ({name: _figures(z, held.take(rows), rows, seed) for name, rows in parts.items()} for z in sides)
-    changes = {name: _changes(old[name], new[name], held.take(rows), seed) for name, rows in parts.items()}
+    old, new = ({n: _figures(embedded(side, d), d, seed) for n, d in parts.items()} for side in (given, known))
+    last = parts.get("past", parts["new"])
     return Continued(
         heads=after,
         result=result,
         before=old,
         after=new,
-        changes=changes,
-        kept=_kept(old.get("past", {}), new.get("past", {}), held.take(parts.get("past", np.zeros(0, int))), seed),
-        rotation=_rotation(*sides, held, seed),
-        n={name: len(rows) for name, rows in parts.items()},
+        changes={name: _changes(old[name], new[name], d, seed) for name, d in parts.items()},
+        kept=_kept(old["past"], new["past"], parts["past"], seed) if past is not None else None,
+        rotation=_rotation(embedded(given, last), embedded(known, last), last, seed),
+        n={name: len(d) for name, d in parts.items()},
     )
 
 
@@ -173,33 +181,38 @@ def embedded(heads: Mapping[str, NumpyHead], data: PairData) -> dict[str, np.nda
     return found
 
 
-def _joined(data: PairData, memory: tuple[Any, Any, Any] | None, *, named: bool) -> tuple[PairData, np.ndarray]:
-    """Return new and old pairs as one, and which are new; `named` says whether the groups of the new were given."""
-    if memory is None:
-        return data, np.ones(len(data), bool)
+def _like(data: PairData, given: tuple[Any, Any, Any], name: str) -> PairData:
+    """Return further pairs, checked to be of the same modalities."""
     try:
-        old = PairData.check(memory[0], memory[1], memory[2], name="memory X")
+        other = PairData.check(given[0], given[1], given[2], name=f"{name} X")
     except (TypeError, IndexError):
-        raise BadInput(f"memory must be (X, present, groups), not {type(memory).__name__}") from None
-    shapes = [{m: v.shape[1:] for m, v in d.X.items()} for d in (data, old)]
+        raise BadInput(f"{name} must be (X, present, groups), not {type(given).__name__}") from None
+    shapes = [{m: v.shape[1:] for m, v in d.X.items()} for d in (data, other)]
     if shapes[0] != shapes[1]:
         raise BadInput(
-            f"the memory must have the modalities, variants and dimensions of X, which are {shapes[0]}, not {shapes[1]}"
+            f"the {name} must have the modalities, variants and dimensions of X, which are {shapes[0]}, not {shapes[1]}"
         )
-    X = {m: np.concatenate([v, old.X[m]]) for m, v in data.X.items()}
-    there = {m: np.concatenate([v, old.present[m]]) for m, v in data.present.items()}
-    # Numbers that nobody gave say nothing about the other part.
-    apart = 0 if named and memory[2] is not None else int(data.groups.max()) + 1 - int(old.groups.min())
-    joined = PairData.check(X, there, np.concatenate([data.groups, old.groups + apart]))
-    return joined, np.arange(len(joined)) < len(data)
+    return other
 
 
-def _figures(z: Mapping[str, np.ndarray], data: PairData, rows: np.ndarray, seed: int) -> Figures:
-    """Return what is found between every two modalities, over these rows of z."""
+def _joined(training: PairData, memory: PairData, held: np.ndarray | None) -> PairData:
+    """Return new and old pairs as one; `held` are groups that are kept out, None if equal numbers say nothing."""
+    apart = 0
+    if held is None:
+        apart = int(training.groups.max()) + 1 - int(memory.groups.min(initial=0))
+    else:
+        memory = memory.take(np.flatnonzero(~np.isin(memory.groups, held)))
+    X = {m: np.concatenate([v, memory.X[m]]) for m, v in training.X.items()}
+    there = {m: np.concatenate([v, memory.present[m]]) for m, v in training.present.items()}
+    return PairData.check(X, there, np.concatenate([training.groups, memory.groups + apart]))
+
+
+def _figures(z: Mapping[str, np.ndarray], data: PairData, seed: int) -> Figures:
+    """Return what is found between every two modalities."""
     return {
         f"{a}->{b}": evaluate_retrieval(
-            z[a][rows[asks]], z[b][rows[there]], (data.groups[asks], data.groups[there]), METRICS,
-            groups=data.groups[asks], random_state=seed,
+            z[a][asks], z[b][there], (data.groups[asks], data.groups[there]), METRICS, groups=data.groups[asks],
+            random_state=seed,
         )
         for a, b, asks, there in tasks(data)
         if a in z and b in z
