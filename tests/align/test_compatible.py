@@ -105,6 +105,9 @@ def test_what_the_report_holds_is_what_measure_finds() -> None:
         names=["old", "new"], groups=labels[asks],
     )  # fmt: skip
     assert found["a->b"].to_dict() == expected.to_dict()
+    twice = np.concatenate([np.arange(60), [0, 0, 7]])  # an item again in rows of its label changes nothing
+    again = held_out({m: v[twice] for m, v in new.items()}, {m: v[twice] for m, v in old.items()}, labels[twice])
+    assert again["b->a"].to_dict() == found["b->a"].to_dict()
     assert held_out({m: v[:8] for m, v in new.items()}, {m: v[:8] for m, v in old.items()}, labels[:8]) == {}
 
 

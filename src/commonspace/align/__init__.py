@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from commonspace.align.fit import FitResult, fit_heads
     from commonspace.align.forward import NumpyHead
     from commonspace.align.gap_bridge import GapBridge, choose_bridge
+    from commonspace.align.grown_anchors import GrownAnchors, grow_anchors
     from commonspace.align.hygiene.noisy_labels import CleanedLabels, clean_labels
     from commonspace.align.hygiene.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.hygiene.poison import TriggerReport, find_triggers
@@ -33,6 +34,7 @@ _LAZY = {
     "FilteredTexts": "hygiene.text_filters",
     "FitResult": "fit",
     "GapBridge": "gap_bridge",
+    "GrownAnchors": "grown_anchors",
     "NumpyHead": "forward",
     "PairQuality": "hygiene.noisy_pairs",
     "RECIPES": "training.recipe",
@@ -49,6 +51,7 @@ _LAZY = {
     "find_triggers": "hygiene.poison",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
+    "grow_anchors": "grown_anchors",
     "pair_quality": "hygiene.noisy_pairs",
     "rank_encoders": "encoder_ranks",
     "refine": "refinement",
@@ -62,6 +65,7 @@ __all__ = [
     "FilteredTexts",
     "FitResult",
     "GapBridge",
+    "GrownAnchors",
     "NumpyHead",
     "PairQuality",
     "Recipe",
@@ -77,6 +81,7 @@ __all__ = [
     "find_triggers",
     "fit_heads",
     "fit_two_tier",
+    "grow_anchors",
     "pair_quality",
     "rank_encoders",
     "refine",

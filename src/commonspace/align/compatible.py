@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import permutations
 from typing import Any, Protocol
 
 import numpy as np
 
 from commonspace.core.errors import BadInput, BadItems
 from commonspace.core.protocols import Encoder
+from commonspace.core.vectors import distinct_rows
 from commonspace.encode.cache import Cache
 from commonspace.encode.columns import Rows, given
 from commonspace.encode.joint import Joint
@@ -135,7 +136,7 @@ def earlier_rows(
         where = given(rows.items[m])
         items = [rows.items[m][i] for i in where]
         try:
-            encoded = space.encode_items(items, m, on_error=on_error, cache=cache or False)
+            encoded = space.encode_items(items, m, on_error=on_error, cache=cache)
         except BadItems as e:  # say where the items stand in the user's table
             raise BadItems({int(rows.positions[where[i]]): r for i, r in e.rows.items()}, what=e.what) from None
         found[m] = np.zeros((len(rows), space.dim), np.float32)
@@ -148,6 +149,8 @@ def held_out(
 ) -> dict[str, Compatibility]:
     """Return ``"query->gallery"`` -> what both versions find, over the rows that both could encode.
 
+    An item that stands in several rows of one label counts once, as a query and in the gallery.
+
     Parameters
     ----------
     new, old : mapping of str to (n, dim) and (n, d_old) float32
@@ -155,16 +158,17 @@ def held_out(
     labels : (n,) int64
         Rows of one label are relevant to one another.
     """
-    there = {m: new[m].any(axis=1) & old[m].any(axis=1) for m in old}
+    rows = {}
+    for m in old:
+        there = np.flatnonzero(new[m].any(axis=1) & old[m].any(axis=1))
+        rows[m] = there[distinct_rows(np.hstack([old[m][there], new[m][there]]), labels[there])]
     found = {}
-    for a, b in product(old, old):
-        if a == b:
-            continue
-        asks = there[a] & np.isin(labels, labels[there[b]])
+    for a, b in permutations(old, 2):
+        asks, held = rows[a][np.isin(labels[rows[a]], labels[rows[b]])], rows[b]
         if len(np.unique(labels[asks])) < LEAST:
             continue
         found[f"{a}->{b}"] = compatibility(
-            [old[a][asks], new[a][asks]], [old[b][there[b]], new[b][there[b]]], (labels[asks], labels[there[b]]),
-            METRIC, names=VERSIONS, groups=labels[asks], random_state=random_state,
+            [old[a][asks], new[a][asks]], [old[b][held], new[b][held]], (labels[asks], labels[held]), METRIC,
+            names=VERSIONS, groups=labels[asks], random_state=random_state,
         )  # fmt: skip
     return found

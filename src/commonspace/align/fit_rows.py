@@ -127,21 +127,22 @@ def fit_rows(
     if options.get("old") and not earlier:
         options["old"] = _of_training(options["old"], train, valid)
     result = fit_heads(X, present=present, groups=train.labels, valid=held, blocks=blocks, **options)
-    compatible = None
-    if compatible_with is not None:
-        items = {m: int(rows.any(axis=1).sum()) for m, rows in earlier[0].items()}
-        found = held_out(_embedded(result, held), earlier[1], held[2]) if held is not None else {}
-        compatible = Compatible(compatible_with.id, compatible_with.dim, items, found)
+    compatible = None if compatible_with is None else _compared(compatible_with, earlier, result, held)
     return RowsFit(result, X, present, 0 if valid is None else len(valid), skipped, left_out, compatible)
 
 
-def _embedded(result: FitResult, held: tuple[Any, Any, Any]) -> dict[str, np.ndarray]:
-    """Return modality -> (n, dim) vectors of held-out rows; zeros where the modality is missing."""
-    X, present, _ = held
-    out = {m: np.zeros((len(X[m]), head.dim), np.float32) for m, head in result.heads.items()}
+def _compared(
+    space: EarlierSpace, earlier: Sequence[dict[str, np.ndarray]], result: FitResult, held: Any
+) -> Compatible:
+    """Return how new heads compare with an earlier space, given its vectors of training rows and, if any, of `held`."""
+    items = {m: int(rows.any(axis=1).sum()) for m, rows in earlier[0].items()}
+    if held is None:
+        return Compatible(space.id, space.dim, items)
+    X, present, labels = held
+    new = {m: np.zeros((len(X[m]), head.dim), np.float32) for m, head in result.heads.items()}
     for m, head in result.heads.items():
-        out[m][present[m]] = head(X[m][present[m]])
-    return out
+        new[m][present[m]] = head(X[m][present[m]])
+    return Compatible(space.id, space.dim, items, held_out(new, earlier[1], labels))
 
 
 def _of_training(old: Mapping[str, np.ndarray], train: Rows, valid: Rows | None) -> dict[str, np.ndarray]:

@@ -1,0 +1,1 @@
+"""The ways to merge, one a file."""
