@@ -435,3 +435,32 @@ def test_the_reason_of_a_choice_is_printed_and_kept_in_the_card(tmp_path):
     space.save(tmp_path / "s")
     assert report.result.choice.reason in (tmp_path / "s" / "README.md").read_text()
     assert Space.load(tmp_path / "s").info()["training"]["chosen"] == report.result.choice.reason
+
+
+def test_a_space_goes_on_from_the_heads_of_another_with_its_encoders(fitted):
+    fitted, more = fitted[0], table(60, seed=5)
+    going_on = {"start": fitted, "epochs": 1, "recipe": "plain", "baselines": ()}
+    new = Space(fitted.encoders)
+    new.fit(more, lr=1e-9, **going_on)
+    assert new.dim == fitted.dim
+    for m in new.modalities:
+        assert new.encoders[m][0] is fitted.encoders[m][0]
+        np.testing.assert_allclose(new.encode(more[m], m), fitted.encode(more[m], m), atol=1e-5)
+    with pytest.raises(SpaceMismatch, match=r"which has not learned yet: make the new space of the old one's"):
+        Space({m: fitted.encoders[m] if m == "image" else "ngrams" for m in fitted.modalities}).fit(more, **going_on)
+    others = Space({m: {"name": "hog", "cells": (2,)} if m == "image" else fitted.encoders[m] for m in fitted.encoders})
+    with pytest.raises(SpaceMismatch, match="'image' has others"):
+        others.fit(more, **going_on)
+
+
+def test_going_on_by_mod_x_leaves_the_old_gallery_in_reach(fitted):
+    fitted, more = fitted[0], table(60, seed=5)
+    new = Space(fitted.encoders, dim=fitted.dim)
+    report = new.fit(
+        more, valid=table(60, seed=6), start=fitted, compatible_with=fitted, compatibility="mod-x", **QUICK
+    )
+    assert "divergence" in report.result.history[-1]
+    assert report.compatible.id == fitted.id
+    asks, gallery = new.encode(more["text"], "text"), fitted.encode(more["image"], "image")
+    first = [more["text"][i] for i in (asks @ gallery.T).argmax(axis=1)]
+    assert np.mean([a == b for a, b in zip(first, more["text"], strict=True)]) > 0.8

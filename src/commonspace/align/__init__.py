@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from commonspace.align.baselines import compare_baselines
+    from commonspace.align.continuing import Continued, continue_training
     from commonspace.align.curation import curate
     from commonspace.align.encoder_ranks import rank_encoders
     from commonspace.align.fit import FitResult, fit_heads
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "Augment": "training.augment",
     "CleanedLabels": "hygiene.noisy_labels",
+    "Continued": "continuing",
     "FilteredTexts": "hygiene.text_filters",
     "FitResult": "fit",
     "GapBridge": "gap_bridge",
@@ -43,6 +45,7 @@ _LAZY = {
     "choose_bridge": "gap_bridge",
     "clean_labels": "hygiene.noisy_labels",
     "compare_baselines": "baselines",
+    "continue_training": "continuing",
     "curate": "curation",
     "filter_texts": "hygiene.text_filters",
     "find_triggers": "hygiene.poison",
@@ -58,6 +61,7 @@ __all__ = [
     "RECIPES",
     "Augment",
     "CleanedLabels",
+    "Continued",
     "FilteredTexts",
     "FitResult",
     "GapBridge",
@@ -71,6 +75,7 @@ __all__ = [
     "choose_bridge",
     "clean_labels",
     "compare_baselines",
+    "continue_training",
     "curate",
     "filter_texts",
     "find_triggers",

@@ -28,6 +28,7 @@ from commonspace.align.training.inputs import checked_blocks, relevance_function
 from commonspace.align.training.nesting import nested
 from commonspace.align.training.recipe import Recipe, get_recipe
 from commonspace.align.training.run import Run
+from commonspace.align.training.starting import started
 from commonspace.align.training.torch_state import at_precision, seeded
 from commonspace.align.training.trainer import Trainer
 from commonspace.align.training.validation import prefix_figures, retrieval_figures, subsample
@@ -103,6 +104,7 @@ def fit_heads(
     sampler: Any = "uniform",
     negatives: Mapping[str, Negatives] | None = None,
     old: Mapping[str, np.ndarray] | None = None,
+    start: Any = None,
     compatibility: Any = None,
     noisy_pairs: str | Mapping[str, Any] | None = None,
     dim: int = 256,
@@ -156,9 +158,12 @@ def fit_heads(
         Modality -> the vectors of the same items in an earlier space, for objectives that keep the new space comparable
         with it. They stay those of the undisturbed item whatever is done to its features; a row of zeros says that an
         item has none, and rows of absent items may hold anything.
+    start : Space, FitResult or mapping of str to NumpyHead, optional
+        Heads to go on from, in place of new ones; `dim` is then theirs, and X what their encoders give. A modality that
+        they lack gets a new head. Standardisation stays as they learned it.
     compatibility : str, mapping or objective, optional
         What keeps the new space comparable with `old`: ``"oca"`` around the objective, ``"bct"`` or ``"simplex"``
-        beside it. None leaves it to the objective itself.
+        beside it; with `start`, ``"mod-x"`` around it. None leaves it to the objective itself.
     noisy_pairs : {None, "drop", "repair", "reweight", "keep"} or mapping
         Judge the training pairs first (see `pair_quality`): leave out what is likely wrong; put in the partner that
         fits clearly best, where there is one; or show each as often as it is likely right. Epochs are more by as much
@@ -209,6 +214,8 @@ def fit_heads(
     training = PairData.check(X, present, groups, old=old)
     every_group, n = training.groups, len(training)
     training, held = split_off(training, valid, rng)
+    if start is not None:
+        settings, dim = started(settings, start, training)
     choice = _choice(settings, training, noisy_pairs, graded=relevance is not None, rng=generator(seed))
     remedy = choice.noisy_pairs if choice else noisy_pairs
     if choice:

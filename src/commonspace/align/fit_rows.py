@@ -18,6 +18,7 @@ from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.negatives import of_rows as negatives_of_rows
 from commonspace.align.relevance import of_rows
 from commonspace.align.samplers.of_rows import of_rows as sampler_of_rows
+from commonspace.align.training.starting import check_encoders
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Encoder
 from commonspace.encode.cache import Cache
@@ -91,6 +92,8 @@ def fit_rows(
     BadInput
         As `fit_encoders`, `encode_rows`, `check_earlier` and `fit_heads`; both edits and negatives, or both an earlier
         space and vectors in one.
+    SpaceMismatch
+        Heads to start from that belong to other encoders.
     """
     if edited and options.get("negatives"):
         raise BadInput("give either edits, which are encoded for you, or negatives, not both")
@@ -98,6 +101,8 @@ def fit_rows(
         raise BadInput("give either compatible_with, which encodes the rows for you, or old, not both")
     if "sampler" in options:
         options["sampler"] = sampler_of_rows(options["sampler"], train.positions)
+    if options.get("start") is not None:
+        check_encoders(options["start"], encoders)
     earlier: list[dict[str, np.ndarray]] = []
     if compatible_with is not None:
         shared = check_earlier(compatible_with, encoders, options.get("dim", 256))

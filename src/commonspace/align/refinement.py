@@ -205,7 +205,7 @@ def standing(heads: Mapping[str, NumpyHead], data: PairData, *, random_state: in
             z[a][asks], z[b][there], (data.groups[asks], data.groups[there]), METRICS, groups=data.groups[asks],
             random_state=random_state,
         )
-        for a, b, asks, there in _tasks(data)
+        for a, b, asks, there in tasks(data)
     }  # fmt: skip
     return Standing(gaps, retrieval)
 
@@ -213,7 +213,7 @@ def standing(heads: Mapping[str, NumpyHead], data: PairData, *, random_state: in
 def _changes(before: Standing, after: Standing, data: PairData, seed: int) -> dict[str, dict[str, Comparison]]:
     """Return what the pass changed, over the same queries."""
     found: dict[str, dict[str, Comparison]] = {}
-    for a, b, asks, _ in _tasks(data):
+    for a, b, asks, _ in tasks(data):
         task = f"{a}->{b}"
         for name, old in before.retrieval[task].items():
             c = compare(after.retrieval[task][name], old, groups=data.groups[asks], random_state=seed)
@@ -221,7 +221,7 @@ def _changes(before: Standing, after: Standing, data: PairData, seed: int) -> di
     return found
 
 
-def _tasks(data: PairData) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+def tasks(data: PairData) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
     """Yield query modality, gallery modality, (n,) which items ask, (n,) which are searched; all find something."""
     for a, b in permutations(data.modalities, 2):
         there = data.present[b]

@@ -30,6 +30,7 @@ from commonspace.measure.judgements.overlap import RBO, jaccard, overlap, rbo
 from commonspace.measure.judgements.qrels_power import QrelsPower, qrels_power
 from commonspace.measure.metrics.calibration import Calibration, calibration
 from commonspace.measure.metrics.evaluation import evaluate, evaluate_retrieval
+from commonspace.measure.metrics.forgetting import Forgetting, retrieval_forgetting
 from commonspace.measure.metrics.hit import Hit
 from commonspace.measure.metrics.map import MAP
 from commonspace.measure.metrics.mean_rank_variance import mean_rank_variance
@@ -55,6 +56,7 @@ from commonspace.measure.spaces.procrustes_distance import ProcrustesDistance, p
 from commonspace.measure.spaces.rank_stability import RankStability, rank_stability
 from commonspace.measure.spaces.raters import Ceiling, RaterStudy, noise_ceiling, rater_study
 from commonspace.measure.spaces.relative_similarity import RelativeSimilarity, relative_similarity
+from commonspace.measure.spaces.rotation import Deviation, ModalityRotation, Rotation, rotation
 from commonspace.measure.spaces.rsa import RSA, rsa, rsa_many
 from commonspace.measure.spaces.shared_directions import SharedDirections, shared_directions
 from commonspace.measure.spaces.stacked_similarity import Stacked, stack_similarities
@@ -84,11 +86,13 @@ __all__ = [
     "Compatibility",
     "CrossCheck",
     "Detour",
+    "Deviation",
     "Dimensions",
     "Drift",
     "DuplicateGroup",
     "Duplicates",
     "Estimate",
+    "Forgetting",
     "Gap",
     "Hit",
     "Hub",
@@ -97,6 +101,7 @@ __all__ = [
     "IntraModal",
     "Isotropy",
     "MedianRank",
+    "ModalityRotation",
     "Moved",
     "MutualKNN",
     "Norms",
@@ -114,6 +119,7 @@ __all__ = [
     "Recall",
     "RelativeSimilarity",
     "Relevance",
+    "Rotation",
     "SharedDirections",
     "SpaceComparison",
     "Spectrum",
@@ -176,6 +182,8 @@ __all__ = [
     "read_qrels",
     "read_run",
     "relative_similarity",
+    "retrieval_forgetting",
+    "rotation",
     "rsa",
     "rsa_many",
     "shared_directions",

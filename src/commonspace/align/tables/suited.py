@@ -35,6 +35,7 @@ CALLS: dict[str, str] = {
     "clean_labels": "label",
     "filter_texts": "texts",
     "find_triggers": "pairs to judge",
+    "continue_training": "pairs",
     "refine": "pairs",
     "choose_bridge": "label",
     "grow_anchors": "pairs",

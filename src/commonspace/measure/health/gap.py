@@ -28,6 +28,7 @@ from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive
 from commonspace.measure.statistics.estimates import Estimate, draw_counts, estimate
+from commonspace.measure.statistics.pair_means import pair_means, summed, summed_pairs
 from commonspace.measure.statistics.streams import Rows
 
 FOLDS = 5
@@ -110,7 +111,7 @@ def contrastive_gap(
 
     def between(name: str, table: np.ndarray, finish: Any) -> Estimate:
         """Return a figure over pairs of different things, from the (groups, groups) sums of what is averaged."""
-        value, *found = finish(_means(table, sizes, np.vstack([np.ones(len(sizes)), counts])))
+        value, *found = finish(pair_means(table, sizes, np.vstack([np.ones(len(sizes)), counts])))
         low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
         return Estimate(name, float(value), float(low), float(high), n=len(kept), confidence=confidence, seed=seed)
 
@@ -119,7 +120,7 @@ def contrastive_gap(
     options: dict[str, Any] = {
         "groups": member, "resamples": resamples, "confidence": confidence, "random_state": draws,
     }  # fmt: skip
-    apart = _summed((x - y).astype(np.float64), member)
+    apart = summed((x - y).astype(np.float64), member)
     return Gap(
         distance=between("distance", apart @ apart.T, lambda m: np.sqrt(np.maximum(m, 0))),
         separability=estimate(_told_apart(x, y, member, rng), "separability", bounds=(0.0, 1.0), **options),
@@ -141,31 +142,9 @@ def _directions(rows: Rows, kept: np.ndarray) -> np.ndarray:
     return units
 
 
-def _means(table: np.ndarray, sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return (draws,) means over ordered pairs of different groups, of which each draw holds `counts` copies.
-
-    Copies of one group are the same thing and do not meet either, so that a draw is no biased picture of the sample.
-    """
-    apart = table - np.diag(np.diag(table))
-    totals = ((counts @ apart) * counts).sum(axis=1)
-    drawn = counts * sizes
-    pairs = drawn.sum(axis=1) ** 2 - (drawn**2).sum(axis=1)
-    means: np.ndarray = totals / np.maximum(pairs, 1)
-    return means
-
-
 def _kernel(a: np.ndarray, b: np.ndarray, member: np.ndarray) -> np.ndarray:
     """Return exp(-2 |a_j - b_k|^2) summed over the rows of each pair of groups."""
-    return _summed(_summed(np.exp(4.0 * (a @ b.T) - 4.0), member).T, member).T
-
-
-def _summed(rows: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """Return the sum of the rows of each group."""
-    if len(member) == member.max() + 1:
-        return rows[np.argsort(member)]
-    out = np.zeros((member.max() + 1, rows.shape[1]))
-    np.add.at(out, member, rows)
-    return out
+    return summed_pairs(np.exp(4.0 * (a @ b.T) - 4.0), member)
 
 
 def _told_apart(x: np.ndarray, y: np.ndarray, member: np.ndarray, rng: np.random.Generator) -> np.ndarray:
