@@ -57,9 +57,9 @@ def test_cross_validation_finds_the_rank_that_is_there(rank):
     assert ReducedRank().fit(x, y).rank_ == rank
 
 
-def test_without_slack_it_is_the_rank_of_the_smallest_held_out_error():
+def test_keeping_all_it_is_the_rank_of_the_smallest_held_out_error():
     x, y = data(n=60, noise=4.0)
-    m = ReducedRank(slack=0, alpha=1.0, folds=4, random_state=3).fit(x, y)
+    m = ReducedRank(keep=1, alpha=1.0, folds=4, random_state=3).fit(x, y)
     parts = np.array_split(np.random.default_rng(3).permutation(60), 4)
     errors = []
     for rank in range(1, 8):
@@ -73,10 +73,11 @@ def test_without_slack_it_is_the_rank_of_the_smallest_held_out_error():
     assert m.rank_ == 1 + int(np.argmin(errors))
 
 
-def test_slack_never_asks_for_more_numbers():
-    for seed in range(5):
-        x, y = data(n=50, noise=3.0, seed=seed)
-        assert ReducedRank(slack=2).fit(x, y).rank_ <= ReducedRank(slack=0).fit(x, y).rank_
+def test_to_keep_less_takes_no_more_numbers():
+    x, y = data(n=200, dx=20, dy=15, rank=8, noise=3.0)
+    ranks = [ReducedRank(keep=keep).fit(x, y).rank_ for keep in (1.0, 0.99, 0.9, 0.5)]
+    assert ranks == sorted(ranks, reverse=True)
+    assert ranks[-1] < ranks[0]
 
 
 def test_with_few_shared_directions_and_few_rows_it_predicts_better_than_ridge():
@@ -134,7 +135,8 @@ def test_the_same_seed_gives_the_same_map_and_it_survives_its_state():
     [
         (lambda: ReducedRank(rank=0).fit(*data()), BadInput, "rank"),
         (lambda: ReducedRank(folds=1).fit(*data()), BadInput, "folds"),
-        (lambda: ReducedRank(slack=-1).fit(*data()), BadInput, "slack"),
+        (lambda: ReducedRank(keep=0).fit(*data()), BadInput, "keep"),
+        (lambda: ReducedRank(keep=1.1).fit(*data()), BadInput, "keep"),
         (lambda: ReducedRank(alpha=-1).fit(*data()), BadInput, "alpha"),
         (lambda: ReducedRank().fit(np.eye(3)), BadInput, "both sides"),
         (lambda: ReducedRank().fit(np.full((4, 3), np.nan), np.ones((4, 2))), BadInput, "NaN"),

@@ -10,14 +10,14 @@ two sides share few directions the others are noise, and leaving them out predic
 The rank is found by cross-validation. With W and V from the other parts the held-out error is a sum over directions, so
 that all ranks cost what one does:
 
-    |Y - X W V_r V_r'|^2 = |Y|^2 - sum_{j <= r} (2 p_j't_j - |p_j|^2),      p_j = X W v_j,   t_j = Y v_j
+    |Y|^2 - |Y - X W V_r V_r'|^2 = sum_{j <= r} (2 p_j't_j - |p_j|^2),      p_j = X W v_j,   t_j = Y v_j
 
-Taken is the smallest rank whose error is within `slack` standard errors of the smallest one (over rows): what lies
-beyond it costs space and cannot be shown to help.
+Taken is the smallest rank that explains `keep` of what the best one does, out of sample. With many rows ever more
+directions can be shown to help, by ever less; the rule says how much the numbers that they take are worth.
 
 Sources: Izenman, "Reduced-rank regression for the multivariate linear model", 1975, of which this is the case of equal
 weights; Mukherjee and Zhu, "Reduced rank ridge regression and its kernel extensions", 2011, for the penalty. The rule
-of one standard error is that of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees", 1984.
+for the rank is ours.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ class ReducedRank(Map):
         Penalty on the squared weights, as for `Ridge`, which picks one of several.
     folds : int
         Parts of the cross-validation, at least 2; fewer pairs than parts are their own parts.
-    slack : float
-        Standard errors that a smaller rank may be worse by; 0 takes the rank of the smallest error.
+    keep : float
+        Share of the variance that the best rank explains in held-out rows and a smaller one must, too; 1 takes the
+        best.
     center : bool
         Measure both sides from their means, as for `Ridge`.
     random_state : int
@@ -84,14 +85,14 @@ class ReducedRank(Map):
         rank: int | None = None,
         alpha: float | Sequence[float] = ALPHAS,
         folds: int = 5,
-        slack: float = 1.0,
+        keep: float = 0.99,
         center: bool = False,
         random_state: int = 0,
     ) -> None:
         self.rank = rank
         self.alpha = alpha
         self.folds = folds
-        self.slack = slack
+        self.keep = keep
         self.center = center
         self.random_state = random_state
 
@@ -99,8 +100,8 @@ class ReducedRank(Map):
         """Learn from pairs: X (n, d_x), Y (n, d_y). Costs `folds` + 1 ridge regressions and eigenproblems of d_y."""
         if check_positive("folds", self.folds) < 2:
             raise BadInput("cross-validation needs at least 2 folds")
-        if not self.slack >= 0:
-            raise BadInput(f"slack must be a number of at least 0, not {self.slack!r}")
+        if not 0 < self.keep <= 1:
+            raise BadInput(f"keep must be a number above 0 and at most 1, not {self.keep!r}")
         x, y = check_pairs(X, Y)
         ridge, weights, V = _directions(x, y, self.alpha)
         most = min(x.shape[1], y.shape[1])
@@ -123,17 +124,12 @@ class ReducedRank(Map):
         return check_vectors(Y, name="Y", dim=len(self.mean_y_)) - self.mean_y_ if self.center else Y
 
     def _choose(self, x: np.ndarray, y: np.ndarray, most: int) -> int:
-        """Return the smallest rank that cross-validation cannot tell from the best."""
+        """Return the smallest rank that explains enough of what was held out."""
         if len(x) < 3:  # nothing can be held out and a map still be learned
             return 1
         parts = np.array_split(generator(self.random_state).permutation(len(x)), min(self.folds, len(x)))
-        errors = np.concatenate([_held_out(x, y, part, self.alpha) for part in parts])[:, :most]
-        means = errors.mean(axis=0)
-        best = int(means.argmin())
-        # Of the difference to the best, row by row: the error itself varies far more than what a rank changes in it.
-        behind = errors - errors[:, [best]]
-        allowed = self.slack * behind.std(axis=0, ddof=1) / np.sqrt(len(x))
-        return 1 + int(np.argmax(behind.mean(axis=0) <= allowed))
+        explained = np.sum([_explained(x, y, part, self.alpha) for part in parts], axis=0)[:most]
+        return 1 + int(np.argmax(explained >= self.keep * explained.max())) if explained.max() > 0 else 1
 
 
 def _directions(x: np.ndarray, y: np.ndarray, alpha: float | Sequence[float]) -> tuple[Ridge, np.ndarray, np.ndarray]:
@@ -145,13 +141,11 @@ def _directions(x: np.ndarray, y: np.ndarray, alpha: float | Sequence[float]) ->
     return ridge, weights, V[:, ::-1]
 
 
-def _held_out(x: np.ndarray, y: np.ndarray, part: np.ndarray, alpha: float | Sequence[float]) -> np.ndarray:
-    """Return the squared errors of the rows of a part by rank: (len(part), d_y), from rank 1 on."""
+def _explained(x: np.ndarray, y: np.ndarray, part: np.ndarray, alpha: float | Sequence[float]) -> np.ndarray:
+    """Return what each rank takes off the squared error of the mean in the rows of a part: (d_y,), from rank 1 on."""
     rest = np.setdiff1d(np.arange(len(x)), part)
     ridge, weights, V = _directions(x[rest], y[rest], alpha)
     predicted = (x[part] - ridge.mean_x_) @ weights @ V
-    away = y[part] - ridge.mean_y_
-    found: np.ndarray = np.square(away).sum(axis=1, keepdims=True) - np.cumsum(
-        2 * predicted * (away @ V) - np.square(predicted), axis=1
-    )
+    along = (y[part] - ridge.mean_y_) @ V
+    found: np.ndarray = np.cumsum((2 * predicted * along - np.square(predicted)).sum(axis=0))
     return found

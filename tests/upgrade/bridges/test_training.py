@@ -30,7 +30,9 @@ def test_what_is_taken_out_of_it_is_what_was_learned():
     for w in net.weights:
         w.data = torch.randn_like(w)
     x = rows(20, 6, seed=1)
-    across = unit(start()(x) + net.correction()(x))
+    learned = net.learned(3)
+    assert learned.epoch == 3
+    across = unit(start()(x) + x @ learned.direct + learned.correction(x))
     np.testing.assert_allclose(across, net(torch.from_numpy(x)).detach().numpy(), atol=1e-4)
 
 

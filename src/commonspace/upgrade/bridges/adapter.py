@@ -32,40 +32,59 @@ from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import need, register
 from commonspace.core.vectors import check_positive, check_share
+from commonspace.upgrade.bridges.affine import Affine
 from commonspace.upgrade.bridges.base import ANY
 from commonspace.upgrade.bridges.keeping import Vectors
 from commonspace.upgrade.bridges.ridge import RidgeBridge
 
 # Fewer rows cannot spare any to hold out: the linear start is all there is.
 FEWEST = 60
-CORRECTION = ("direct", "into", "bias", "out")
+CORRECTION = ("into", "bias", "out")
 Rows = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What is added to a linear bridge: x D + relu(x H + h) O.
+    """What is added to a linear bridge: relu(x H + h) O.
 
     Parameters
     ----------
-    direct, into, bias, out : (d_in, d_out), (d_in, hidden), (hidden,) and (hidden, d_out) float32
-        D, H, h and O.
+    into, bias, out : (d_in, hidden), (hidden,) and (hidden, d_out) float32
+        H, h and O.
     """
 
-    direct: np.ndarray
     into: np.ndarray
     bias: np.ndarray
     out: np.ndarray
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Return what is added to the rows where they land."""
-        added: np.ndarray = rows @ self.direct + np.maximum(rows @ self.into + self.bias, 0) @ self.out
+        added: np.ndarray = np.maximum(rows @ self.into + self.bias, 0) @ self.out
         return added
 
     @property
     def numbers(self) -> int:
         """How many numbers it consists of."""
-        return self.direct.size + self.into.size + self.bias.size + self.out.size
+        return self.into.size + self.bias.size + self.out.size
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What training came to.
+
+    Parameters
+    ----------
+    direct : (d_in, d_out) float32, optional
+        D.
+    correction : Correction, optional
+        The rest; both are None where the linear bridge was best.
+    epoch : int
+        The best one; 0 is the linear bridge.
+    """
+
+    direct: np.ndarray | None = None
+    correction: Correction | None = None
+    epoch: int = 0
 
 
 @register(
@@ -151,8 +170,12 @@ class Adapter(RidgeBridge):
         start.learn({m: source[m][r] for m, r in seen.items()}, {m: target[m][r] for m, r in seen.items()}, rng)
         found = self._trained(start, source, target, (seen, held), rng)
         self.settle(source, target, start.chosen)
-        self._corrections = {m: correction for m, (correction, _) in found.items() if correction is not None}
-        self.epochs_ = {m: epoch for m, (_, epoch) in found.items()}
+        for m, learned in found.items():
+            if learned.correction is not None:
+                (factor,) = self._parts[m].factors
+                self._parts[m] = Affine((factor + learned.direct,), self._parts[m].shift)
+        self._corrections = {m: one.correction for m, one in found.items() if one.correction is not None}
+        self.epochs_ = {m: one.epoch for m, one in found.items()}
 
     def cross(self, rows: np.ndarray, modality: str | None) -> np.ndarray:
         """Return the rows where they land."""
@@ -194,18 +217,18 @@ class Adapter(RidgeBridge):
 
     def _trained(
         self, start: RidgeBridge, source: Vectors, target: Vectors, rows: tuple[Rows, Rows], rng: np.random.Generator
-    ) -> dict[str, tuple[Correction | None, int]]:
-        """Return modality of each map of the start -> what to add to it, and the epoch that was best."""
+    ) -> dict[str, Learned]:
+        """Return modality of each map of the start -> what to add to it."""
         need("torch")
         from commonspace.upgrade.bridges.training import Batch, train
 
-        found: dict[str, tuple[Correction | None, int]] = {}
+        found: dict[str, Learned] = {}
         for m, part in start.parts.items():
             names = list(source) if m == ANY else [m]
             seen, held = (Batch.of(*(np.concatenate([side[k][r[k]] for k in names]) for side in (source, target)))
                           for r in rows)  # fmt: skip
             if len(seen) + len(held) < FEWEST:
-                found[m] = None, 0
+                found[m] = Learned()
             else:
                 found[m] = train(part, seen, held, self, rng)
         return found

@@ -3,7 +3,7 @@
     y = mean_y + (x - mean_x) L R,    L (d_x, r),  R (r, d_y)
 
 It consists of r * (d_x + d_y) numbers, and a vector crosses by as many multiplications, where ridge takes d_x * d_y.
-Its rank is the smallest that cross-validation cannot tell from the best (`reshape.reduced_rank`).
+Its rank is the smallest that explains, in rows held out, nearly what the best one does (`reshape.reduced_rank`).
 
 Sources: Izenman, "Reduced-rank regression for the multivariate linear model", 1975. Drift-Adapter has a low-rank affine
 adapter of fixed rank that is trained by gradient descent; this one is the closed form.

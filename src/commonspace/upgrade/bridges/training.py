@@ -9,7 +9,7 @@ import numpy as np
 
 from commonspace.core.progress import task
 from commonspace.core.random import seed_of
-from commonspace.upgrade.bridges.adapter import Adapter, Correction
+from commonspace.upgrade.bridges.adapter import Adapter, Correction, Learned
 from commonspace.upgrade.bridges.affine import Affine
 from commonspace.upgrade.bridges.keeping import neighbours_kept
 
@@ -108,18 +108,19 @@ class Network:
         unit: Tensor = landed / landed.norm(dim=1, keepdim=True).clamp_min(1e-12)
         return unit
 
-    def correction(self) -> Correction:
+    def learned(self, epoch: int) -> Learned:
         """Return what was learned, at the size of the linear bridge."""
         direct, into, bias, out = (w.detach().numpy() for w in self.weights)
         into = into / self.spread
         bias = bias - self.mean.numpy() @ into
-        return Correction(*(v.astype(np.float32) for v in (self.size * direct, into, bias, self.size * STEP * out)))
+        direct, into, bias, out = (
+            v.astype(np.float32) for v in (self.size * direct, into, bias, self.size * STEP * out)
+        )
+        return Learned(direct, Correction(into, bias, out), epoch)
 
 
-def train(
-    start: Affine, rows: Batch, watched: Batch, how: Adapter, rng: np.random.Generator
-) -> tuple[Correction | None, int]:
-    """Return the correction of the epoch that kept most neighbours of the watched rows, and that epoch.
+def train(start: Affine, rows: Batch, watched: Batch, how: Adapter, rng: np.random.Generator) -> Learned:
+    """Return what had been learned in the epoch that kept most neighbours of the watched rows.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def train(
         groups = [{"params": [w], "weight_decay": DECAY if w.ndim > 1 else 0.0} for w in net.weights]
         optimiser = torch.optim.AdamW(groups, lr=how.lr)
         watched = watched.take(torch.randperm(len(watched))[:WATCHED])
-        best, kept, found = 0, watch(net, watched, how), None
+        kept, found = watch(net, watched, how), Learned()
         for epoch in range(1, how.epochs + 1):
             for index in torch.split(torch.randperm(len(rows)), how.batch_size):
                 if len(index) >= FEWEST:
@@ -151,10 +152,10 @@ def train(
             now = watch(net, watched, how)
             t.advance(note=f"{now:.1%} of neighbours kept")
             if now > kept:
-                best, kept, found = epoch, now, net.correction()
-            elif epoch - best >= how.patience:
+                kept, found = now, net.learned(epoch)
+            elif epoch - found.epoch >= how.patience:
                 break
-    return found, best
+    return found
 
 
 def loss(net: Network, batch: Batch, how: Adapter) -> Tensor:
