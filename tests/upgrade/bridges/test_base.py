@@ -97,6 +97,15 @@ def test_rows_cross_alone_as_they_cross_together(name, monkeypatch):
     np.testing.assert_allclose(np.concatenate([bridge.carry(r[None], "text") for r in x]), want, atol=1e-6)
 
 
+def test_a_bridge_says_how_many_numbers_it_consists_of():
+    pairs = turned(n=70)
+    one = 6 * 6 + 6
+    numbers = {name: build("Bridge", name).fit(pairs).numbers for name in ("swap", "procrustes", "ridge")}
+    assert numbers == {"swap": 0, "procrustes": one, "ridge": one}
+    assert build("Bridge", "ridge", maps="each").fit(pairs).numbers == 3 * one
+    assert build("Bridge", "low-rank", rank=2).fit(pairs).numbers == 2 * (6 + 6) + 6
+
+
 def test_a_block_at_a_time_crosses(monkeypatch, tmp_path):
     bridge = build("Bridge", "ridge").fit(turned())
     np.save(tmp_path / "x.npy", rows(100, 6, seed=9))
@@ -129,7 +138,7 @@ def test_a_bridge_refuses_what_it_cannot_carry(name):
     for wrong in (np.ones((2, 9)), np.ones((0, 9))):
         with pytest.raises(SpaceMismatch):
             bridge.carry(wrong)
-    for wrong in (np.ones(6), [["a"] * 6], np.ones((1, 1, 6))):
+    for wrong in (np.ones(6), [["a"] * 6], [[1.0] * 6, [1.0]], np.ones((1, 1, 6)), None):
         with pytest.raises(BadInput, match="vectors"):
             bridge.carry(wrong)
 

@@ -28,6 +28,21 @@ def test_from_few_items_a_rotation_is_found_where_a_regression_is_not():
     assert away[0].mean() < 0.8 * away[1].mean()
 
 
+def test_carried_items_are_drawn_towards_the_mean_and_queries_are_not():
+    rng = np.random.default_rng(0)
+    mean = np.eye(8)[0] * 3
+    x = rng.normal(size=(400, 8)) + mean
+    noisy = Pairs({"t": x.astype(np.float32)}, {"t": (0.3 * (x - mean) + 0.5 * rng.normal(size=(400, 8)) + mean)})
+    sizes = {
+        carries: np.linalg.norm(
+            build("Bridge", "procrustes", carries=carries, way="direct").fit(noisy).parts[""].factors[0], 2
+        )
+        for carries in ("items", "queries")
+    }
+    assert sizes["items"] < 0.6
+    assert np.isclose(sizes["queries"], 1, atol=1e-5)
+
+
 def test_two_rows_are_enough_for_a_guess():
     pairs = turned(n=2)
     carried = build("Bridge", "procrustes").fit(pairs).carry(pairs.old["text"], "text")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from commonspace.core.errors import BadInput
+from commonspace.core.errors import BadInput, NotFitted
 from commonspace.core.method import Method, check_choice
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_vectors, unit
@@ -84,6 +84,8 @@ class Bridge(Method):
         """
         self.check_fitted()
         start, land = self.dims_
+        if isinstance(vectors, list | tuple):
+            vectors = check_vectors(vectors, name="vectors", dim=start)
         shape = np.shape(vectors)
         if len(shape) != 2 or shape[1] != start or not shape[0]:
             return np.empty((len(check_vectors(vectors, name="vectors", dim=start)), land), np.float32)
@@ -101,7 +103,12 @@ class Bridge(Method):
     def check_fitted(self) -> None:
         """Raise `NotFitted` before `fit` has come to its end."""
         if not hasattr(self, "dims_"):
-            super().check_fitted()
+            raise NotFitted(f"this {type(self).__name__} has not learned anything yet: call fit(pairs) first")
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it consists of."""
+        return 0
 
     def learn(
         self, source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray], rng: np.random.Generator

@@ -129,7 +129,7 @@ class MapBridge(Bridge):
         trials = {m: self._trials(source, m) for m in (*source, ANY)}
         if all(len(t) == 1 for t in trials.values()):
             return {m: t[0] for m, t in trials.items()}
-        if max(map(len, source.values())) < FEWEST:
+        if max(map(len, source.values())) < FEWEST:  # too few to try: of the ways, the adjoint lost less
             return {m: t[-1] for m, t in trials.items()}
         some, there = sample(source, target, rng)
         seed = seed_of(rng)  # the same folds for every trial

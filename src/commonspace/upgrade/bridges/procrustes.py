@@ -1,7 +1,11 @@
 """Procrustes bridge: the rotation that brings one space closest to the other, between their means.
 
-Lengths and angles survive, so that little can be overfitted: for spaces that are nearly the same up to their axes, and
-for few items in both.
+    y = mean_y + s (x - mean_x) R
+
+Angles about the mean survive, so that little can be overfitted: for spaces that are nearly the same up to their axes,
+and for few items in both. Items that are carried forward are also drawn towards the mean, by the one factor s that fits
+best: for raw encoders, whose vectors crowd around a mean, that kept a tenth more of the neighbours. Queries are not;
+for them it did the opposite.
 """
 
 from __future__ import annotations
@@ -20,4 +24,4 @@ class ProcrustesBridge(MapBridge):
 
     def build(self) -> Map:
         """Return the map to fit."""
-        return Procrustes(center=True)
+        return Procrustes(center=True, scale=self.carries == "items")
