@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 NEIGHBOURS = 10
-# Rows of a modality that trials learn from and are judged on: a standard error of half a point at most.
+# Rows of a modality that trials learn from and are judged on: the standard error of what they keep is about a point.
 ROWS = 1000
 FOLDS = 3
 # Below this a modality's rows are too few to be cut into folds and learned from.
