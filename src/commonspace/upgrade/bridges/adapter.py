@@ -16,8 +16,8 @@ A part of the rows is held out. Training stops when these keep no more neighbour
 be the start; the correction is then added to a start that was fitted to all rows.
 
 Source: "Drift-Adapter: A Practical Approach to Near Zero-Downtime Embedding Model Upgrades in Vector Databases", whose
-residual perceptron of one hidden layer this is. It trains on the squared error and with a diagonal scaling at the end;
-the start, the contrastive term and the choice of the epoch by neighbours are ours, and D can scale as well.
+residual perceptron of one hidden layer (256 units) this is. Its diagonal scaling is a case of D. The start, the
+contrastive term and the choice of the epoch by neighbours are ours, and so is relu, which needs nothing but NumPy.
 """
 
 from __future__ import annotations
