@@ -56,6 +56,15 @@ def test_rows_that_are_carried_have_length_one_and_the_other_dimension(name, car
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("carries", CARRIES)
+def test_a_modality_may_have_no_rows(name, carries):
+    pairs = turned(n=70)
+    some = Pairs(*({**side, "image": side["image"][:0]} for side in (pairs.old, pairs.new)))
+    bridge = build("Bridge", name, carries=carries).fit(some)
+    assert np.isfinite(bridge.carry(pairs.old["image"], "image")).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_modality_takes_what_was_learned_from_all(name):
     bridge = build("Bridge", name).fit(turned(n=70))
     x = turned(seed=5).old["text"]

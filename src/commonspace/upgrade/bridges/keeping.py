@@ -40,7 +40,7 @@ def neighbours_kept(asks: np.ndarray, searched: np.ndarray, truth: tuple[np.ndar
     """
     n = len(searched)
     k = max(1, min(NEIGHBOURS, (n - 1) // 4))
-    if n <= k:
+    if n <= k or not len(asks):
         return 0.0
     wanted, found = (_nearest(q @ x.T, k, alike) for q, x in (truth, (asks, searched)))
     return float((wanted & found).sum() / (k * len(asks)))
