@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -99,14 +100,28 @@ def main(words: list[str]) -> None:
     chosen = [n for n in names() if not words or any(w in n for w in words)]
     if not chosen:
         raise SystemExit(f"no claim matches {' '.join(words)}; there is {', '.join(names())}")
-    known = {r["name"]: r for r in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
     for name in chosen:
         result = run(name)
         if result is not None:
-            known[name] = result
-        ordered = [known[n] for n in names() if n in known]
-        RESULTS.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
-        SHEET.write_text(sheet(ordered))
+            keep(result)
+
+
+def keep(result: dict[str, Any]) -> None:
+    """Put a result in the place of the last one of its name.
+
+    The file is read when the result is there and not before the run: others may have written theirs meanwhile.
+    """
+    known = {r["name"]: r for r in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
+    known[result["name"]] = result
+    ordered = [known[n] for n in names() if n in known]
+    _replace(RESULTS, json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
+    _replace(SHEET, sheet(ordered))
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    os.replace(part, path)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from commonspace.align.fit import FitResult, fit_heads
     from commonspace.align.forward import NumpyHead
     from commonspace.align.gap_bridge import GapBridge, choose_bridge
+    from commonspace.align.grown_anchors import GrownAnchors, grow_anchors
     from commonspace.align.hygiene.noisy_labels import CleanedLabels, clean_labels
     from commonspace.align.hygiene.noisy_pairs import PairQuality, pair_quality
     from commonspace.align.hygiene.poison import TriggerReport, find_triggers
@@ -31,6 +32,7 @@ _LAZY = {
     "FilteredTexts": "hygiene.text_filters",
     "FitResult": "fit",
     "GapBridge": "gap_bridge",
+    "GrownAnchors": "grown_anchors",
     "NumpyHead": "forward",
     "PairQuality": "hygiene.noisy_pairs",
     "RECIPES": "training.recipe",
@@ -46,6 +48,7 @@ _LAZY = {
     "find_triggers": "hygiene.poison",
     "fit_heads": "fit",
     "fit_two_tier": "two_tier",
+    "grow_anchors": "grown_anchors",
     "pair_quality": "hygiene.noisy_pairs",
     "rank_encoders": "encoder_ranks",
     "refine": "refinement",
@@ -58,6 +61,7 @@ __all__ = [
     "FilteredTexts",
     "FitResult",
     "GapBridge",
+    "GrownAnchors",
     "NumpyHead",
     "PairQuality",
     "Recipe",
@@ -72,6 +76,7 @@ __all__ = [
     "find_triggers",
     "fit_heads",
     "fit_two_tier",
+    "grow_anchors",
     "pair_quality",
     "rank_encoders",
     "refine",

@@ -29,12 +29,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from commonspace.core.directions import principal
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.protocols import Map
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, check_vectors, unit
-from commonspace.reshape.linear import principal
 from commonspace.reshape.ridge import Ridge
 
 SHIFTS = ("none", "mean", "linear")

@@ -53,7 +53,9 @@ from commonspace.measure.spaces.mutual_knn import MutualKNN, mutual_knn
 from commonspace.measure.spaces.procrustes_distance import ProcrustesDistance, procrustes_distance
 from commonspace.measure.spaces.rank_stability import RankStability, rank_stability
 from commonspace.measure.spaces.raters import Ceiling, RaterStudy, noise_ceiling, rater_study
+from commonspace.measure.spaces.relative_similarity import RelativeSimilarity, relative_similarity
 from commonspace.measure.spaces.rsa import RSA, rsa, rsa_many
+from commonspace.measure.spaces.shared_directions import SharedDirections, shared_directions
 from commonspace.measure.spaces.stacked_similarity import Stacked, stack_similarities
 from commonspace.measure.spaces.unit_matches import UnitMatches, match_units
 from commonspace.measure.statistics.comparison import Comparison, compare, compare_many
@@ -108,7 +110,9 @@ __all__ = [
     "Ranks",
     "RaterStudy",
     "Recall",
+    "RelativeSimilarity",
     "Relevance",
+    "SharedDirections",
     "SpaceComparison",
     "Spectrum",
     "Spurious",
@@ -168,8 +172,10 @@ __all__ = [
     "rbo",
     "read_qrels",
     "read_run",
+    "relative_similarity",
     "rsa",
     "rsa_many",
+    "shared_directions",
     "spectrum",
     "spurious_context",
     "stack_similarities",

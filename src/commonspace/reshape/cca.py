@@ -23,12 +23,12 @@ from typing import Self
 
 import numpy as np
 
-from commonspace.core.errors import BadInput
+from commonspace.core.directions import canonical
 from commonspace.core.paper import Paper
 from commonspace.core.protocols import Map
 from commonspace.core.registry import register
 from commonspace.core.vectors import check_positive, check_vectors
-from commonspace.reshape.linear import check_pairs, principal
+from commonspace.reshape.linear import check_pairs
 
 
 @register(
@@ -66,21 +66,15 @@ class CCA(Map):
 
     def fit(self, X: np.ndarray, Y: np.ndarray | None = None) -> Self:
         """Learn from pairs: X (n, d_x), Y (n, d_y). Costs O(n d min(n, d)) and one SVD of (rank_x, rank_y)."""
-        if not self.reg >= 0:
-            raise BadInput(f"reg must not be negative, got {self.reg!r}")
         x, y = check_pairs(X, Y)
         mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
-        x, y = x - mean_x, y - mean_y
-        white_x, white_y = _whitener(x, self.reg), _whitener(y, self.reg)
-        if not white_x.shape[1] or not white_y.shape[1]:
-            raise BadInput("CCA needs variance on both sides; all rows of one side are the same")
-        A, rho, Bt = np.linalg.svd(white_x.T @ (x.T @ y) @ white_y, full_matrices=False)
+        weights_x, weights_y, rho = canonical(x - mean_x, y - mean_y, self.reg)
         k = len(rho) if self.dim is None else min(check_positive("dim", self.dim), len(rho))
-        rho = np.clip(rho[:k], 0, 1)
+        rho = rho[:k]
         self.correlations_ = rho
         self.mean_x_, self.mean_y_ = mean_x.astype(np.float32), mean_y.astype(np.float32)
-        self.weights_x_ = (white_x @ A[:, :k] * np.sqrt(len(x)) * rho**self.power).astype(np.float32)
-        self.weights_y_ = (white_y @ Bt[:k].T * np.sqrt(len(x)) * rho**self.power).astype(np.float32)
+        self.weights_x_ = (weights_x[:, :k] * rho**self.power).astype(np.float32)
+        self.weights_y_ = (weights_y[:, :k] * rho**self.power).astype(np.float32)
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
@@ -94,11 +88,3 @@ class CCA(Map):
         self.check_fitted()
         out: np.ndarray = (check_vectors(Y, name="Y", dim=len(self.mean_y_)) - self.mean_y_) @ self.weights_y_
         return out
-
-
-def _whitener(X: np.ndarray, reg: float) -> np.ndarray:
-    """Return (X'X + ridge)^(-1/2) on the directions in which X varies: (d, rank)."""
-    directions, energy = principal(X)
-    ridge = reg * energy.sum() / X.shape[1]
-    out: np.ndarray = directions / np.sqrt(energy + ridge)
-    return out

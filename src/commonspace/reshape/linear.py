@@ -1,4 +1,4 @@
-"""What the linear maps share: checking pairs of rows, and eigenvectors from whichever side is smaller."""
+"""What the linear maps share: checking pairs of rows, and bringing columns to one scale."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from commonspace.core.errors import BadInput
+from commonspace.core.method import check_choice
 from commonspace.core.vectors import check_vectors
-
-# Directions whose variance is below this share of the largest are rounding, not data: rows come as float32.
-ROUNDING = 1e-12
 
 
 def check_pairs(X: Any, Y: Any, *, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -31,25 +29,28 @@ def check_pairs(X: Any, Y: Any, *, least: int = 2) -> tuple[np.ndarray, np.ndarr
     return x.astype(np.float64), y.astype(np.float64)
 
 
-def principal(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the directions in which rows vary, and the sum of squares along each.
+SCALINGS = ("column", "block")
 
-    Eigenvectors of X^T X, found from X X^T where there are fewer rows than columns: O(n d min(n, d)).
+
+def standardised(rows: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows of mean 0 and spread 1, and the mean and the spread taken off.
 
     Parameters
     ----------
-    X : (n, d) float64
-        Centred rows.
+    rows : (n, d) float64
+    scaling : {"column", "block"}
+        Divide each column by its own spread (sentence vectors, hand-made features), or all by one number (LSA,
+        principal components, pixels: there the ratio of the columns is the signal).
 
     Returns
     -------
-    directions : (d, r) float64
-        Orthonormal columns, strongest first; r is the rank.
-    energy : (r,) float64
-        |X v|^2 of each direction v.
+    standard : (n, d) float64
+    mean, spread : (d,) float64
+        1 where a column does not vary: it says nothing, and stays at zero.
     """
-    n, d = X.shape
-    energy, vectors = np.linalg.eigh(X.T @ X if d <= n else X @ X.T)
-    kept = np.flatnonzero(energy > ROUNDING * energy.max(initial=0))[::-1]
-    energy, vectors = energy[kept], vectors[:, kept]
-    return (vectors if d <= n else X.T @ vectors / np.sqrt(energy)), energy
+    check_choice("scaling", scaling, SCALINGS)
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    if scaling == "block":
+        spread = np.full_like(spread, np.sqrt(np.square(spread).mean()))
+    spread = np.where(spread > 1e-6 * spread.max(initial=0), spread, 1.0)
+    return (rows - mean) / spread, mean, spread

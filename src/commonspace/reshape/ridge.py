@@ -22,12 +22,13 @@ from typing import Self
 
 import numpy as np
 
+from commonspace.core.directions import ROUNDING, principal
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.protocols import Map
 from commonspace.core.registry import register
 from commonspace.core.vectors import check_vectors
-from commonspace.reshape.linear import ROUNDING, check_pairs, principal
+from commonspace.reshape.linear import check_pairs
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3, 1e4)
 

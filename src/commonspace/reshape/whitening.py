@@ -21,12 +21,12 @@ from typing import Self
 
 import numpy as np
 
+from commonspace.core.directions import ROUNDING
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.protocols import Map
 from commonspace.core.registry import register
 from commonspace.core.vectors import check_positive, check_vectors
-from commonspace.reshape.linear import ROUNDING
 
 
 @register(

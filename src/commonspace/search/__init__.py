@@ -7,5 +7,6 @@ from commonspace.search.advisor import Advice, advise
 from commonspace.search.exact import top_k
 from commonspace.search.funnel import funnel_search
 from commonspace.search.hits import Hit, Hits
+from commonspace.search.naming import name_items
 
-__all__ = ["Advice", "Hit", "Hits", "advise", "funnel_search", "top_k"]
+__all__ = ["Advice", "Hit", "Hits", "advise", "funnel_search", "name_items", "top_k"]

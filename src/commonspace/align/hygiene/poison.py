@@ -29,10 +29,10 @@ import numpy as np
 from commonspace.align.data import PairData
 from commonspace.align.hygiene.enough import enough_pairs
 from commonspace.align.standard import Standard
+from commonspace.core.directions import principal
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.core.vectors import check_positive, unit
-from commonspace.reshape.linear import principal
 
 BLOCK = 2048
 MOST_DIRECTIONS = 64
