@@ -5,6 +5,7 @@ from tests.bridge_worlds import rows
 from commonspace.core.errors import BadInput
 from commonspace.core.registry import build
 from commonspace.core.vectors import unit
+from commonspace.reshape import ReducedRank
 from commonspace.upgrade.pairs import Pairs
 
 
@@ -45,3 +46,13 @@ def test_both_matrices_are_kept_apart():
 def test_a_rank_below_one_is_refused():
     with pytest.raises(BadInput, match="rank"):
         build("Bridge", "low-rank", rank=0).fit(thin())
+
+
+def test_the_rank_is_looked_for_once_and_not_in_every_trial(monkeypatch):
+    fits = []
+    fit = ReducedRank.fit
+    monkeypatch.setattr(ReducedRank, "fit", lambda self, X, Y=None: fits.append(len(X)) or fit(self, X, Y))
+    bridge = build("Bridge", "low-rank", carries="queries").fit(thin())
+    assert fits == [300]
+    ridge = build("Bridge", "ridge", carries="queries").fit(thin())
+    assert bridge.chosen_ == ridge.chosen_

@@ -15,6 +15,7 @@ from commonspace.core.paper import Paper
 from commonspace.core.protocols import Map
 from commonspace.core.registry import register
 from commonspace.reshape.reduced_rank import ReducedRank
+from commonspace.reshape.ridge import Ridge
 from commonspace.upgrade.bridges.affine import Affine
 from commonspace.upgrade.bridges.maps import MapBridge
 
@@ -60,8 +61,13 @@ class LowRankBridge(MapBridge):
         """Return the map to fit."""
         return ReducedRank(rank=self.rank)
 
+    def build_for_trial(self) -> Map:
+        """Return a ridge regression where the rank is to be found: it keeps as much, and has none to find."""
+        return Ridge() if self.rank is None else self.build()
+
     def affine(self, fitted: Map, d_in: int, d_out: int) -> Affine:
         """Return both matrices of the map."""
-        assert isinstance(fitted, ReducedRank)
+        if not isinstance(fitted, ReducedRank):
+            return super().affine(fitted, d_in, d_out)
         shift = fitted.mean_y_ - fitted.mean_x_ @ fitted.left_ @ fitted.right_
         return Affine((fitted.left_, fitted.right_), shift)

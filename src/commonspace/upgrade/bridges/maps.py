@@ -56,6 +56,10 @@ class MapBridge(Bridge):
         """Return the map to fit."""
         raise NotImplementedError
 
+    def build_for_trial(self) -> Map:
+        """Return the map to fit where it is only tried: `build`, unless a cheaper one tells as much."""
+        return self.build()
+
     def affine(self, fitted: Map, d_in: int, d_out: int) -> Affine:
         """Return the matrices of a fitted map."""
         return Affine.of(fitted, d_in, d_out)
@@ -145,9 +149,9 @@ class MapBridge(Bridge):
 
         def learned(x: Vectors, y: Vectors) -> Any:
             if maps == "one":
-                part = self._fitted(x, y, list(x), way)
+                part = self._fitted(x, y, list(x), way, trial=True)
                 return lambda rows, m: lengthened(part(rows))
-            parts = {m: self._fitted(x, y, [m] if len(x[m]) >= FEWEST // 2 else list(x), way) for m in x}
+            parts = {m: self._fitted(x, y, [m] if len(x[m]) >= FEWEST // 2 else list(x), way, trial=True) for m in x}
             return lambda rows, m: lengthened(parts[m](rows))
 
         try:
@@ -156,9 +160,12 @@ class MapBridge(Bridge):
             return dict.fromkeys(source, -1.0)
         return kept_by_modality(landed, source, target, self.carries == "items")
 
-    def _fitted(self, source: Vectors, target: Vectors, modalities: list[str], way: str) -> Affine:
+    def _fitted(
+        self, source: Vectors, target: Vectors, modalities: list[str], way: str, *, trial: bool = False
+    ) -> Affine:
         """Return the map learned from the rows of some modalities."""
+        build = self.build_for_trial if trial else self.build
         x, y = (np.concatenate([side[m] for m in modalities]) for side in (source, target))
         if way == "adjoint":
-            return self.affine(self.build().fit(y, x), y.shape[1], x.shape[1]).adjoint()
-        return self.affine(self.build().fit(x, y), x.shape[1], y.shape[1])
+            return self.affine(build().fit(y, x), y.shape[1], x.shape[1]).adjoint()
+        return self.affine(build().fit(x, y), x.shape[1], y.shape[1])
