@@ -43,6 +43,7 @@ ROOMS = {
     "Scorer": "search",
     "Finding": "judge",
     "Remedy": "judge",
+    "Bridge": "upgrade",
     "Merge": "upgrade",
 }
 EXTRAS = {

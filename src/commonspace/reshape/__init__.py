@@ -1,10 +1,11 @@
-"""Closed-form maps: between vector sets (CCA, ridge, Procrustes), and of one space (centring, whitening, top off)."""
+"""Closed-form maps: between vector sets (CCA, ridge, Procrustes ...), and of one space (centring, whitening ...)."""
 
 from commonspace.reshape.anchors import choose_anchors
 from commonspace.reshape.cca import CCA
 from commonspace.reshape.centring import Centring
 from commonspace.reshape.local_cka import local_cka
 from commonspace.reshape.procrustes import Procrustes
+from commonspace.reshape.reduced_rank import ReducedRank
 from commonspace.reshape.relative import Relative
 from commonspace.reshape.retrofit import Retrofit
 from commonspace.reshape.ridge import Ridge
@@ -19,6 +20,7 @@ __all__ = [
     "AllButTheTop",
     "Centring",
     "Procrustes",
+    "ReducedRank",
     "Relative",
     "Retrofit",
     "Ridge",

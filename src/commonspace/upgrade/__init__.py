@@ -1,28 +1,33 @@
-"""Floor 3: changing the encoders of a space without starting over.
+"""Change the encoder without re-embedding: bridges between an old and a new space, measured, that may say no.
 
-Merging trains and therefore needs torch, which is imported on first use.
+This room works on arrays. `Collection.upgrade` gives it vectors of both spaces and carries out what it advises. Merging
+makes one model of several that were tuned from the same weights.
 """
 
-from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from commonspace.upgrade.merging import Barrier, Merged, MergeReport, Probe, barrier, interpolate, merge, soup
+    from commonspace.upgrade.migration import Migration
+    from commonspace.upgrade.pairs import Pairs
+    from commonspace.upgrade.scale import Scale
 
+#: Name -> the module that has it, imported on first use, because some need torch.
 _LAZY = {
     "Barrier": "merging",
     "MergeReport": "merging",
     "Merged": "merging",
+    "Migration": "migration",
+    "Pairs": "pairs",
     "Probe": "merging",
+    "Scale": "scale",
     "barrier": "merging",
     "interpolate": "merging",
     "merge": "merging",
     "soup": "merging",
 }
 
-__all__ = ["Barrier", "MergeReport", "Merged", "Probe", "barrier", "interpolate", "merge", "soup"]
 
 
 def __getattr__(name: str) -> Any:
@@ -33,3 +38,8 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+from __future__ import annotations
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["Barrier", "barrier", "interpolate", "merge", "Merged", "MergeReport", "Migration", "Pairs", "Probe", "Scale", "soup"]

@@ -1,0 +1,1 @@
+"""Bridges: what carries vectors from one space to another."""
