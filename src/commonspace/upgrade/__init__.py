@@ -4,8 +4,10 @@ This room works on arrays. `Collection.upgrade` gives it vectors of both spaces 
 makes one model of several that were tuned from the same weights.
 """
 
+from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from commonspace.upgrade.merging import Barrier, Merged, MergeReport, Probe, barrier, interpolate, merge, soup
@@ -28,6 +30,19 @@ _LAZY = {
     "soup": "merging",
 }
 
+__all__ = [
+    "Barrier",
+    "MergeReport",
+    "Merged",
+    "Migration",
+    "Pairs",
+    "Probe",
+    "Scale",
+    "barrier",
+    "interpolate",
+    "merge",
+    "soup",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -38,8 +53,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-from __future__ import annotations
-from typing import TYPE_CHECKING, Any
-
-__all__ = ["Barrier", "barrier", "interpolate", "merge", "Merged", "MergeReport", "Migration", "Pairs", "Probe", "Scale", "soup"]
