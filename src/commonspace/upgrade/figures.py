@@ -116,5 +116,7 @@ def _units(d: Direction) -> np.ndarray:
 
 def _corrected(found: Mapping[str, Comparison]) -> dict[str, Comparison]:
     """Correct the p-values of one way over its directions."""
-    p_values = holm([c.p_value_raw for c in found.values()]) if found else []
+    if not found:
+        return {}
+    p_values = holm([c.p_value_raw for c in found.values()])
     return {d: replace(c, p_value=float(p)) for (d, c), p in zip(found.items(), p_values, strict=True)}

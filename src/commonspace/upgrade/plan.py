@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -261,7 +262,7 @@ def _learned(
             start = time.perf_counter()
             bridge = _made(spec, carries).fit(bench.probes.items, random_state=seed)
             learned = time.perf_counter() - start
-            crossed[name] = CrossFitted.fit(lambda s=spec, c=carries: _made(s, c), bench.probes, bench.folds, seed)
+            crossed[name] = CrossFitted.fit(partial(_made, spec, carries), bench.probes, bench.folds, seed)
         except (BadInput, NotInstalled) as e:
             left_out[name] = str(e)
             continue
