@@ -133,6 +133,10 @@ class CrossFitted:
             out[:, here] = bridge.carry(queries, direction.asks) @ old[here].T
         return out
 
+    def forget(self) -> None:
+        """Let go of the vectors carried for the last fold."""
+        self._carried.clear()
+
     def _gallery(self, searched: str, fold: int) -> np.ndarray:
         """Return all items as a query of this fold meets them; kept until another fold asks."""
         key = searched, fold if self.folds.crossed else -1
