@@ -50,8 +50,8 @@ def run(seeds: int = 5, samples: int = 30, sizes: tuple[int, ...] = (50, 200)) -
     return {
         "method": "ratio",
         "titles": ["Some Problems in Interval Estimation"],
-        "claim": "The lower end of the nominal 95 % interval of a ratio of means lies above the truth in no more samples "
-        "than the 2.5 % that are promised, on average over the cells, and in fewer than that of a bootstrap.",
+        "claim": "The lower end of the nominal 95 % interval of a ratio of means lies above the truth in no more "
+        "samples than the 2.5 % that are promised, on average over the cells, and in fewer than that of a bootstrap.",
         "data": f"planted truth, {count} cells, {sizes} queries or groups, {seeds * samples} samples a cell; figure: "
         f"share of samples with {small} whose lower end is not above the truth; baseline: the bootstrap (BCa)",
         **out,
