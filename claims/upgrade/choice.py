@@ -43,8 +43,8 @@ def run(seeds: int = 5, worlds: int = 40, bridges: int = 12) -> dict:
         "method": "plan",
         "titles": [],
         "claim": "Of twelve bridges tried, none has a lower end above the truth in at least 95 % of plans.",
-        "data": f"planted truth: {len(CELLS)} cells, {seeds * worlds} plans of {bridges} bridges in each; figure: share "
-        "of plans in which no lower end is above the truth, joint intervals; baseline: the interval of each alone",
+        "data": f"planted truth: {len(CELLS)} cells, {seeds * worlds} plans of {bridges} bridges in each; figure: "
+        "share of plans in which no lower end is above the truth, joint intervals; baseline: those of each alone",
         **out,
         "verdict": "holds" if out["low"] > 0 and out["figure"] >= 0.95 else "depends" if out["low"] > 0 else
         "does not hold",
