@@ -196,7 +196,13 @@ def _beyond(option: Option, rule: Rule) -> tuple[bool, list[str]]:
 def _more(n: int, times: float) -> str:
     if not times < _MANY:
         return f"More than {_MANY * n:,} queries ({n:,} here) would be needed"
-    return f"About {math.ceil(max(times, 1.0) * n):,} queries ({n:,} here) would be needed"
+    return f"About {_rounded(max(times, 1.0) * n):,} queries ({n:,} here) would be needed"
+
+
+def _rounded(n: float) -> int:
+    """Return a number with two digits that count."""
+    unit = 10 ** max(len(str(math.ceil(n))) - 2, 0)
+    return math.ceil(n / unit) * unit
 
 
 def _gain(c: Comparison) -> str:
