@@ -195,11 +195,11 @@ def match_share(cutoff: float, old: np.ndarray, new: np.ndarray) -> float:
 
 def _precisions(scores: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct scores, rising, and the fitted precision of what reaches each."""
-    from sklearn.isotonic import IsotonicRegression
+    from scipy.optimize import isotonic_regression
 
     at, inverse, n = np.unique(scores, return_inverse=True, return_counts=True)
     y = np.bincount(inverse, weights=right) / n
-    p = IsotonicRegression(y_min=0.0, y_max=1.0).fit(np.arange(len(at)), y, sample_weight=n).predict(np.arange(len(at)))
+    p = isotonic_regression(y, weights=n).x
     above = np.cumsum((p * n)[::-1])[::-1] / np.cumsum(n[::-1])[::-1]
     return at, above
 
