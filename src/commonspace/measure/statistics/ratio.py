@@ -1,0 +1,182 @@
+"""The ratio of two means over the same queries: what share of one system's figure another keeps.
+
+With A_g and B_g the sums of both systems' values over the queries of group g (of one query where no groups are given),
+G groups and c a quantile:
+
+    ratio      r = sum A_g / sum B_g
+    fieller    all r for which a t-test of the group sums A_g - r B_g would not reject that they are 0 on average, the
+               ends of a quadratic inequality; the same as the interval of a paired difference where B_g is the number
+               of queries (`paired`)
+    bca        the bootstrap of `bca`, whole groups drawn, both sums from the same draw
+    delta      r +- c s(A_g - r B_g) sqrt(G) / sum B_g
+
+A ratio of means is not the mean of the queries' ratios: that has no value where a query's denominator is 0, and would
+count a query the more, the worse the other system answers it.
+
+Several ratios to the same denominator are read together where the best of them is picked. Their joint interval takes
+for c the quantile of the largest |t| of all, under random signs of the groups' u_g = A_g - r B_g: as systems succeed
+and fail on the same queries, it lies well below Bonferroni's.
+
+Sources: Fieller, "Some Problems in Interval Estimation", 1954; Efron, "Better Bootstrap Confidence Intervals", 1987;
+for the joint quantile, Westfall and Young, "Resampling-Based Multiple Testing", 1993 (the largest statistic of
+resamples that keep the dependence of the tests).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from commonspace.core.errors import BadInput
+from commonspace.core.method import check_choice
+from commonspace.core.random import RandomState, generator
+from commonspace.core.vectors import check_positive, check_share
+from commonspace.measure.statistics.alignment import aligned, members
+from commonspace.measure.statistics.bca import ends
+from commonspace.measure.statistics.estimates import Estimate, draw_counts
+from commonspace.measure.statistics.paired import t_quantile
+
+INTERVALS = ("fieller", "bca", "delta")
+_BLOCK = 1 << 22  # counts held at once: 32 MB
+
+
+def ratio(
+    a: Any,
+    b: Any,
+    metric: str = "ratio",
+    *,
+    groups: Any = None,
+    interval: str = "fieller",
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: RandomState = 0,
+) -> Estimate:
+    """Return mean of a / mean of b over the same queries, with its interval.
+
+    Parameters
+    ----------
+    a, b : (n,) array or Estimate
+        Values of the same queries, none negative. Estimates that know their queries' ids are aligned by them.
+    metric : str
+        What to call the figure.
+    groups : (n,) array or mapping of query id to label, optional
+        Queries of one label are one unit.
+    interval : {"fieller", "bca", "delta"}
+        How the ends are found.
+    resamples : int
+        Of ``"bca"``.
+    confidence : float
+        Nominal coverage.
+    random_state : int, Generator or None
+        Seed of ``"bca"``.
+
+    Returns
+    -------
+    Estimate
+        `high` is infinite where these queries do not tell the mean of b from 0, and the value NaN where it is 0.
+
+    Raises
+    ------
+    BadInput
+        Different queries, NaN, negative values.
+    """
+    check_choice("interval", interval, INTERVALS)
+    check_positive("resamples", resamples)
+    (x, y), ids = aligned({"a": a, "b": b})
+    if min(x.min(), y.min()) < 0:
+        raise BadInput("a ratio of means needs values that are not negative")
+    member = members(groups, ids, len(x))
+    sums = np.bincount(member, weights=x), np.bincount(member, weights=y)
+    level = check_share("confidence", confidence)
+    c = t_quantile(level, len(sums[0]) - 1)
+    value = float(x.sum() / y.sum()) if y.any() else math.nan
+    if interval == "bca":
+        low, high = _bootstrapped(*sums, resamples, level, generator(random_state))
+    else:
+        low, high = (fieller if interval == "fieller" else delta)(*sums, c)
+    low, high = unseen(x, y, len(sums[0]), low, high, level)
+    return Estimate(
+        metric, value, low, high, n=len(x), confidence=confidence, per_query=x, ids=ids,
+        seed=int(random_state) if interval == "bca" and isinstance(random_state, int | np.integer) else None,
+    )  # fmt: skip
+
+
+def fieller(a: np.ndarray, b: np.ndarray, c: float) -> tuple[float, float]:
+    """Return the ends of Fieller's interval of sum a / sum b, from (G,) sums of groups and a critical |t|.
+
+    Where the denominator may be 0, nothing but 0 and infinity is certain. A single group gives the ratio twice.
+    """
+    g, total = len(a), b.sum()
+    if not total:
+        return 0.0, math.inf
+    r = float(a.sum() / total)
+    if g < 2:
+        return r, r
+    k = c**2 / g
+    (va, vab), (_, vb) = np.cov(a, b)
+    square = b.mean() ** 2 - k * vb
+    if square <= 0:
+        return 0.0, math.inf
+    middle = (a.mean() * b.mean() - k * vab) / square
+    half = math.sqrt(max(middle**2 - (a.mean() ** 2 - k * va) / square, 0.0))
+    return max(min(middle - half, r), 0.0), max(middle + half, r)
+
+
+def delta(a: np.ndarray, b: np.ndarray, c: float) -> tuple[float, float]:
+    """Return the ends of the linearised interval, from (G,) sums of groups and a critical |t|."""
+    g, total = len(a), b.sum()
+    if not total:
+        return 0.0, math.inf
+    r = float(a.sum() / total)
+    half = c * float((a - r * b).std(ddof=1)) * math.sqrt(g) / total if g > 1 else 0.0
+    return max(r - half, 0.0), r + half
+
+
+def unseen(
+    a: np.ndarray, b: np.ndarray, groups: int, low: float, high: float, confidence: float
+) -> tuple[float, float]:
+    """Widen an interval of values within [0, 1] whose queries never differ: nothing seen is not nothing there.
+
+    A share p of groups that differ would have been seen with probability 1 - (1 - confidence) / 2 if it were
+    1 - ((1 - confidence) / 2)^(1 / groups); each could add or lose 1 at most.
+    """
+    if (a == b).all() and b.any() and max(a.max(), b.max()) <= 1:
+        reach = (1 - math.pow((1 - confidence) / 2, 1 / groups)) / float(b.mean())
+        return max(1 - reach, 0.0), 1 + reach
+    return low, high
+
+
+def joint_quantile(influences: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator) -> float:
+    """Return the c for which intervals of +- c standard errors hold for all columns at once with this confidence.
+
+    Parameters
+    ----------
+    influences : (G, m) float64
+        u_g of each ratio; 0 for groups that took no part in it.
+    """
+    from commonspace.measure.statistics.paired import Paired
+    from commonspace.measure.statistics.paired import joint_quantile as of_pairs
+
+    m = influences.shape[1]
+    beside = np.hstack([influences, np.zeros((len(influences), 1))])
+    pairs = Paired(beside, np.ones(len(beside)), np.arange(m), np.full(m, m))
+    return max(of_pairs(pairs, confidence, resamples, rng), t_quantile(confidence, pairs.freedom))
+
+
+def _bootstrapped(
+    a: np.ndarray, b: np.ndarray, resamples: int, confidence: float, rng: np.random.Generator
+) -> tuple[float, float]:
+    if not b.any():
+        return 0.0, math.inf
+    r = float(a.sum() / b.sum())
+    both, found = np.column_stack([a, b]), []
+    step = max(1, _BLOCK // len(a))
+    for start in range(0, resamples, step):
+        drawn = draw_counts(rng, min(step, resamples - start), len(a)) @ both
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found.append(drawn[:, 0] / drawn[:, 1])
+    ratios = np.concatenate(found)
+    ratios = ratios[np.isfinite(ratios)]
+    return ends(ratios, r, a - r * b, confidence) if len(ratios) else (r, r)
