@@ -4,7 +4,7 @@ import pytest
 from tests.upgrade import worlds
 
 from commonspace.core.errors import BadInput, NotFound
-from commonspace.upgrade.plan import plan_upgrade
+from commonspace.upgrade.plan import Plan, plan_upgrade
 
 QUICK = {"bridges": ["swap", "procrustes", "ridge"], "progress": False, "resamples": 200}
 
@@ -35,3 +35,14 @@ def test_a_plan_is_plain_data():
     assert json.loads(json.dumps(plan.to_dict()))["verdict"] == plan.verdict
     with pytest.raises(NotFound, match="re-embed"):
         plan["nothing"]
+
+
+def test_a_plan_that_was_saved_can_be_carried_out_later(tmp_path):
+    plan = plan_upgrade(worlds.rotated(200), old="1", new="2", **QUICK)
+    plan.save(tmp_path / "plan")
+    back = Plan.load(tmp_path / "plan")
+    assert str(back) == str(plan)
+    assert back.to_dict() == plan.to_dict()
+    for option in ("ridge of items", "25% random, rest both encoders", "re-embed"):
+        assert back.migration(option).id == plan.migration(option).id
+    assert len(list((tmp_path / "plan").glob("bridge-*"))) == 6  # one a bridge, however many options use it

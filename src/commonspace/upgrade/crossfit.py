@@ -75,6 +75,11 @@ class Folds:
         """Every set of folds that some bridge must not have seen."""
         return sorted({self.unseen(a, b) for a in range(self.count) for b in range(self.count)}, key=sorted)
 
+    @property
+    def learned(self) -> float:
+        """Share of the items that each bridge has seen."""
+        return 1 - len(self.all_unseen[0]) / self.count
+
     def training(self, items: Pairs, unseen: frozenset[int]) -> Pairs:
         """Return the items of the other folds."""
         return items.take({m: np.flatnonzero(~np.isin(fold, list(unseen))) for m, fold in self.items.items()})

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from commonspace.measure.metrics.metric import RankMetric
-from commonspace.measure.statistics.comparison import Comparison, compare
+from commonspace.measure.statistics.comparison import Comparison, compare_many
 from commonspace.measure.statistics.corrections import holm
 from commonspace.measure.statistics.estimates import Estimate, estimate
 from commonspace.measure.statistics.paired import t_quantile
-from commonspace.measure.statistics.ratio import joint_quantile, ratio
+from commonspace.measure.statistics.ratio import combined, joint_quantile, ratio
 from commonspace.upgrade.measuring import Values
+from commonspace.upgrade.options import Trend
 from commonspace.upgrade.probes import Direction
 
 OLD, NEW = "keep", "re-embed"
@@ -30,6 +31,8 @@ class Figures:
         Way -> direction -> figure.
     against_old : mapping of str to (mapping of str to Comparison)
         Way -> direction -> its values less those of the old space; empty where what is right is not known.
+    trend : mapping of str to (mapping of str to Trend)
+        Way -> direction -> how what is kept changes with the size of the gallery.
     joint : float
         Confidence of each interval of `kept` that makes all of them hold at once with the confidence asked for.
     """
@@ -37,14 +40,17 @@ class Figures:
     quality: Mapping[str, Mapping[str, Estimate]]
     kept: Mapping[str, Mapping[str, Estimate]]
     against_old: Mapping[str, Mapping[str, Comparison]]
+    trend: Mapping[str, Mapping[str, Trend]]
     joint: float
 
 
 def figures(
     values: Values,
+    halved: Values,
     directions: list[Direction],
     metric: RankMetric,
-    rivals: list[str],
+    rivals: Sequence[str],
+    doublings: Mapping[str, float],
     *,
     confidence: float,
     resamples: int,
@@ -54,26 +60,58 @@ def figures(
 
     Parameters
     ----------
-    rivals : list of str
+    values, halved : mapping of str to (mapping of str to (q,) array)
+        Direction -> way -> value of each query, in the whole gallery and in half of it.
+    directions : list of Direction
+    metric : RankMetric
+    rivals : sequence of str
         Ways among which the best is chosen, and whose intervals hold together therefore.
+    doublings : mapping of str to float
+        Direction -> how often the gallery of the probes doubles to become that of the corpus.
     """
     joint = joint_confidence(values, directions, rivals, confidence, resamples, seed)
     ways = list(values[directions[0].task])
     quality: dict[str, dict[str, Estimate]] = {w: {} for w in ways}
     kept: dict[str, dict[str, Estimate]] = {w: {} for w in ways}
     against: dict[str, dict[str, Comparison]] = {w: {} for w in ways}
+    trend: dict[str, dict[str, Trend]] = {w: {} for w in ways}
     for d in directions:
         found = values[d.task]
+        if d.labelled:
+            for one in compare_many(
+                found, baseline=OLD, correction="none", groups=d.groups, confidence=confidence, random_state=seed
+            ):
+                against[one.a][d.task] = replace(one, b="old")
         for w in ways:
             quality[w][d.task] = estimate(
                 found[w], metric.label, bounds=metric.bounds, groups=d.groups, resamples=resamples,
                 confidence=confidence, random_state=seed,
             )  # fmt: skip
             kept[w][d.task] = kept_of(w, found, d.groups, joint)
-            if d.labelled and w != OLD:
-                one = compare(found[w], found[OLD], groups=d.groups, confidence=confidence, random_state=seed)
-                against[w][d.task] = replace(one, a=w, b="old")
-    return Figures(quality, kept, {w: _corrected(c) for w, c in against.items()}, joint)
+            if w != NEW:
+                trend[w][d.task] = _trend(w, found, halved[d.task], d.groups, doublings[d.task], confidence)
+    return Figures(quality, kept, {w: _corrected(c) for w, c in against.items()}, trend, joint)
+
+
+def _trend(
+    way: str,
+    whole: Mapping[str, np.ndarray],
+    half: Mapping[str, np.ndarray],
+    groups: np.ndarray,
+    doublings: float,
+    confidence: float,
+) -> Trend:
+    all_of_it, half_of_it = (whole[way], whole[NEW]), (half[way], half[NEW])
+
+    def sum_of(name: str, a: float, b: float) -> Estimate:
+        return combined([(a, *all_of_it), (b, *half_of_it)], name, groups=groups, confidence=confidence)
+
+    return Trend(
+        ratio(*half_of_it, "kept in half of the gallery", groups=groups, confidence=confidence),
+        sum_of("change as the gallery doubles", 1.0, -1.0),
+        sum_of("kept at the size of the corpus", 1.0 + doublings, -doublings),
+        doublings,
+    )
 
 
 def kept_of(way: str, values: Mapping[str, np.ndarray], groups: np.ndarray, confidence: float) -> Estimate:
@@ -86,7 +124,7 @@ def kept_of(way: str, values: Mapping[str, np.ndarray], groups: np.ndarray, conf
 
 
 def joint_confidence(
-    values: Values, directions: list[Direction], rivals: list[str], confidence: float, resamples: int, seed: int
+    values: Values, directions: list[Direction], rivals: Sequence[str], confidence: float, resamples: int, seed: int
 ) -> float:
     """Return the confidence of single intervals with which all those of the rivals hold at once, in all directions."""
     from scipy import special

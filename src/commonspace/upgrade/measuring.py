@@ -82,7 +82,7 @@ class _Halved(Block):
     def __init__(self, whole: Block, half: Half) -> None:
         super().__init__(whole.bench, half.direction, whole.some, whole.fold)
         self.whole, self.hidden = whole, half.hidden
-        self.lottery = whole.lottery  # type: ignore[misc]
+        self.lottery = whole.lottery
 
     def native(self, side: str) -> np.ndarray:
         return self._hide(side, self.whole.native(side))
@@ -145,7 +145,8 @@ class Bench:
 
     def fold_of(self, direction: Direction) -> np.ndarray:
         """Return the fold of each query: (q,) int64."""
-        return self.folds.queries[direction.asks][direction.rows]
+        dealt: np.ndarray = self.folds.queries[direction.asks][direction.rows]
+        return dealt
 
     def blocks(self, direction: Direction) -> Iterator[Block]:
         """Yield the queries in blocks of one fold each."""

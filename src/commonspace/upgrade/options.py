@@ -41,6 +41,10 @@ class Corpus:
             if m not in self.items or not (math.isfinite(s) and s >= 0):
                 raise BadInput(f"seconds must name modalities of the corpus and be at least 0, not {m!r}: {s}")
 
+    def doublings(self, modality: str, gallery: int) -> float:
+        """Return how often a gallery doubles to become as large as the corpus; 0 if it is no smaller."""
+        return max(math.log2(max(self.items.get(modality, gallery), 1) / max(gallery, 1)), 0.0)
+
     @property
     def total(self) -> int:
         """Items of all modalities."""
@@ -92,6 +96,34 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Trend:
+    """How what is kept changes with the size of the gallery.
+
+    Parameters
+    ----------
+    half : Estimate
+        Kept in half of the gallery, in which all that is right is still there.
+    change : Estimate
+        Kept in all of it less that.
+    at_corpus : Estimate
+        Kept at the size of the corpus if every doubling changed it as much as the last one: an extrapolation, the
+        bolder the larger the corpus is beside the probes.
+    doublings : float
+        From the gallery of the probes to the corpus.
+    """
+
+    half: Estimate
+    change: Estimate
+    at_corpus: Estimate
+    doublings: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        figures = {n: plain(getattr(self, n)) for n in ("half", "change", "at_corpus")}
+        return {**figures, "doublings": self.doublings}
+
+
+@dataclass(frozen=True)
 class Option:
     """One thing that can be done, measured.
 
@@ -107,6 +139,8 @@ class Option:
     against_old : mapping of str to Comparison
         Direction -> quality less that of the old space. Empty for ``"keep"``, and where what is right is not known.
     cost : Cost
+    trend : mapping of str to Trend
+        Direction -> how what is kept changes with the size of the gallery.
     bridge : str
         Registered name of the bridge; empty where there is none.
     carries : str
@@ -125,6 +159,7 @@ class Option:
     kept: Mapping[str, Estimate]
     against_old: Mapping[str, Comparison]
     cost: Cost
+    trend: Mapping[str, Trend] = field(default_factory=dict)
     bridge: str = ""
     carries: str = ""
     share: float = 0.0
@@ -134,10 +169,27 @@ class Option:
     @property
     def least_kept(self) -> float:
         """The lowest lower end of what is kept, over the directions."""
-        return min(e.low for e in self.kept.values())
+        return self.kept[self.worst].low
+
+    @property
+    def most_kept(self) -> float:
+        """The lowest upper end of what is kept, over the directions: no more than this in the one that it is of."""
+        return min(e.high for e in self.kept.values())
+
+    @property
+    def worst(self) -> str:
+        """The direction of the lowest lower end."""
+        return min(self.kept, key=lambda d: self.kept[d].low)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
-        plain = ("name", "kind", "bridge", "carries", "share", "order", "depth")
-        figures = {n: {d: e.to_dict() for d, e in getattr(self, n).items()} for n in ("quality", "kept", "against_old")}
-        return {**{n: getattr(self, n) for n in plain}, **figures, "cost": self.cost.to_dict()}
+        names = ("name", "kind", "bridge", "carries", "share", "order", "depth")
+        measured = ("quality", "kept", "against_old", "trend")
+        figures = {n: {d: plain(e) for d, e in getattr(self, n).items()} for n in measured}
+        return {**{n: getattr(self, n) for n in names}, **figures, "cost": self.cost.to_dict()}
+
+
+def plain(figure: Any) -> dict[str, Any]:
+    """Return a figure ready for JSON: numbers that are not finite are None."""
+    values: dict[str, Any] = figure.to_dict()
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-import numpy as np
-
-from commonspace.core.errors import BadInput, NotFound, NotInstalled
+from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.progress import Task, silent, task
 from commonspace.core.random import RandomState, generator, seed_of
-from commonspace.core.registry import build, entries, name_of
+from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.metrics.metric import RankMetric
 from commonspace.measure.metrics.metric import metric as metric_of
-from commonspace.upgrade.bridges.base import CARRIES, Bridge
-from commonspace.upgrade.crossfit import CrossFitted, Folds
-from commonspace.upgrade.figures import NEW, OLD, figures
-from commonspace.upgrade.measuring import Bench, Half, Scorer
+from commonspace.upgrade.bridges.base import Bridge
+from commonspace.upgrade.crossfit import Folds
+from commonspace.upgrade.figures import figures
+from commonspace.upgrade.measuring import Bench, Half
 from commonspace.upgrade.migration import Migration
-from commonspace.upgrade.options import NUMBER, Corpus, Cost, Option
+from commonspace.upgrade.options import Corpus, Option
 from commonspace.upgrade.probes import Probes, directions_of
+from commonspace.upgrade.saving import read_plan, write_plan
 from commonspace.upgrade.scale import Scale
+from commonspace.upgrade.showing import lines, sheet
+from commonspace.upgrade.study import Study
 from commonspace.upgrade.verdict import Rule, decide
 
 
@@ -60,6 +60,12 @@ class Plan:
         Their dimensions.
     corpus : Corpus
         What the costs are of.
+    galleries : mapping of str to int
+        Modality -> items of the probes.
+    learned : float
+        Share of them that each bridge that was measured has learned from.
+    confidence : float
+        With which all intervals of what bridges and shares keep hold at once.
     bridges : mapping of str to Bridge
         Option -> the bridge that it uses, learned from all probes.
     scales : mapping of str to (mapping of str to Scale)
@@ -80,6 +86,9 @@ class Plan:
     new: str
     dims: tuple[int, int]
     corpus: Corpus
+    galleries: Mapping[str, int]
+    learned: float
+    confidence: float
     bridges: Mapping[str, Bridge] = field(default_factory=dict, repr=False)
     scales: Mapping[str, Mapping[str, Scale]] = field(default_factory=dict, repr=False)
 
@@ -115,12 +124,20 @@ class Plan:
         bridge = self.bridges.get(one.name)
         return Migration(self.old, self.new, self.dims[1], bridge, dict(self.scales.get(one.name, {})))
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as a folder of `config.json`, bridges and `README.md`, to be carried out later."""
+        write_plan(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """Return what `save` wrote; `NotFound` without such a folder, `Corrupt` if a byte changed since."""
+        return cls(**read_plan(path))
+
     def __str__(self) -> str:
-        lines = [self.verdict, *(f"  {r}" for r in self.reasons)]
-        for o in self.options:
-            kept = "; ".join(f"{d} {e}" for d, e in o.kept.items())
-            lines.append(f"  {o.name}: keeps {kept}")
-        return "\n".join(lines)
+        return "\n".join(lines(self))
+
+    def __rich__(self) -> Any:
+        return sheet(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it but the bridges, ready for JSON."""
@@ -132,6 +149,9 @@ class Plan:
             "left_out": dict(self.left_out),
             "dims": list(self.dims),
             "corpus": self.corpus.to_dict(),
+            "galleries": dict(self.galleries),
+            "learned": self.learned,
+            "confidence": self.confidence,
             "options": [o.to_dict() for o in self.options],
         }
 
@@ -144,6 +164,7 @@ def plan_upgrade(
     keep: float = 0.95,
     metric: Any = "recall@10",
     shares: Sequence[float] = (0.1, 0.25, 0.5, 0.75),
+    depths: Sequence[int] = (50,),
     folds: int = 5,
     most: int = 2000,
     resamples: int = 1000,
@@ -169,6 +190,8 @@ def plan_upgrade(
         A mean of queries of which more is better.
     shares : sequence of float
         Shares of the items to encode anew.
+    depths : sequence of int
+        How many of a first search's answers to encode anew for each query.
     folds : int
         Into which the things are dealt, see `crossfit`.
     most : int
@@ -192,37 +215,32 @@ def plan_upgrade(
     rule, measured = Rule(keep), _check_metric(metric)
     rng = generator(random_state)
     k = getattr(measured, "k", None) or 10
-    found, left_out = directions_of(probes, k, most, rng)
-    bench = Bench(probes, Folds.deal(probes, folds, rng), found, measured)
-    half = {d.task: Half.of(probes, d, k, rng) for d in found}
-    kinds = _bridges(bridges)
+    found, left_out = directions_of(probes, k, check_positive("most", most), rng)
+    dealt = Folds.deal(probes, folds, rng)
+    halves = {d.task: Half.of(probes, d, k, rng) for d in found}
+    bench = Bench(probes, dealt, found, halves, measured, seed_of(rng))
     shown: AbstractContextManager[Task] = task("Planning the upgrade") if progress else silent()
-    with shown:
-        crossed, final, seconds = _learned(kinds, bench, left_out, seed_of(rng))
-        scorers: dict[str, Scorer] = {OLD: bench.native("old"), **{n: c.scores for n, c in crossed.items()}}
-        values, _ = bench.measure({**scorers, NEW: bench.native("new")}, half)
-    said = figures(
-        values, found, measured, list(crossed), confidence=confidence, resamples=resamples, seed=seed_of(rng)
-    )
+    with shown as t:
+        study = Study.of(bench, bridges, _check_shares(shares), [check_positive("depths", d) for d in depths], t)
     corpus = corpus or Corpus({m: len(x) for m, x in probes.items.old.items()})
-    options = []
-    for name in values[found[0].task]:
-        bridge = final.get(name)
-        kind = "bridge" if bridge else name
-        options.append(
-            Option(
-                name, kind, said.quality[name], said.kept[name], said.against_old[name],
-                _cost(kind, corpus, probes.items.dims, bridge, seconds.get(name, (0.0, 0.0))),
-                "" if bridge is None else name_of(bridge), "" if bridge is None else bridge.carries,
-                1.0 if name == NEW else 0.0,
-            )
-        )  # fmt: skip
-    told = decide(options, rule)
-    return Plan(
-        told.verdict, told.certain, told.reasons, rule.text(found[0].labelled), tuple(options), told.chosen.name,
-        tuple(d.task for d in found), left_out, found[0].labelled, measured.label, old, new, probes.items.dims,
-        corpus, final, {},
+    doublings = {d.task: corpus.doublings(d.searched, bench.size(d)) for d in found}
+    said = figures(
+        study.whole, study.halved, found, measured, study.rivals, doublings,
+        confidence=confidence, resamples=resamples, seed=bench.seed,
     )  # fmt: skip
+    options = study.options(said, corpus)
+    told, labelled = decide(options, rule), found[0].labelled
+    return Plan(
+        verdict=told.verdict, certain=told.certain, reasons=told.reasons, rule=rule.text(labelled), options=options,
+        chosen=told.chosen.name, directions=tuple(d.task for d in found), left_out={**left_out, **study.left_out},
+        labelled=labelled, metric=measured.label, old=old, new=new, dims=probes.items.dims, corpus=corpus,
+        galleries={m: len(x) for m, x in probes.items.old.items()}, learned=dealt.learned, confidence=confidence,
+        bridges=study.bridges, scales=study.scales,
+    )  # fmt: skip
+
+
+def _check_shares(shares: Sequence[float]) -> list[float]:
+    return sorted({check_share("shares", s) for s in shares})
 
 
 def _check_metric(metric: Any) -> RankMetric:
@@ -232,56 +250,3 @@ def _check_metric(metric: Any) -> RankMetric:
             f"what is kept is a ratio of means, so that {metric!r} does not do: take recall@10, ndcg@10, mrr"
         )
     return built
-
-
-def _bridges(wanted: Sequence[Any] | None) -> dict[str, Any]:
-    """Return name of the option -> how to make the bridge, for both ways to cross."""
-    kinds: dict[str, Any] = {}
-    for spec in [e.name for e in entries("Bridge")] if wanted is None else wanted:
-        plain = {"name": spec} if isinstance(spec, str) else spec
-        for carries in CARRIES:
-            made = _made(plain, carries)
-            kinds[f"{name_of(made)} of {made.carries}"] = plain, made.carries
-    return kinds
-
-
-def _made(spec: Any, carries: str) -> Bridge:
-    if isinstance(spec, Mapping):
-        made: Bridge = build("Bridge", {"carries": carries, **spec})
-        return made
-    return type(spec)(**spec.get_params())  # type: ignore[no-any-return]
-
-
-def _learned(
-    kinds: Mapping[str, Any], bench: Bench, left_out: dict[str, str], seed: int
-) -> tuple[dict[str, CrossFitted], dict[str, Bridge], dict[str, tuple[float, float]]]:
-    """Return each kind of bridge cross-fitted, learned from everything, and seconds to learn and to carry an item."""
-    crossed, final, seconds = {}, {}, {}
-    for name, (spec, carries) in kinds.items():
-        try:
-            start = time.perf_counter()
-            bridge = _made(spec, carries).fit(bench.probes.items, random_state=seed)
-            learned = time.perf_counter() - start
-            crossed[name] = CrossFitted.fit(partial(_made, spec, carries), bench.probes, bench.folds, seed)
-        except (BadInput, NotInstalled) as e:
-            left_out[name] = str(e)
-            continue
-        start = time.perf_counter()
-        if bridge.carries == "items":
-            for m, x in bench.probes.items.old.items():
-                bridge.carry(x, m)
-        final[name], seconds[name] = bridge, (learned, (time.perf_counter() - start) / len(bench.probes.items))
-    return crossed, final, seconds
-
-
-def _cost(
-    kind: str, corpus: Corpus, dims: tuple[int, int], bridge: Bridge | None, seconds: tuple[float, float]
-) -> Cost:
-    n = corpus.total
-    if kind == NEW:
-        encoding = sum(m * corpus.seconds.get(name, np.nan) for name, m in corpus.items.items())
-        return Cost(n, 1.0, n * dims[1] * NUMBER, float(encoding))
-    if bridge is None:
-        return Cost()
-    stored = n if bridge.carries == "items" else 0
-    return Cost(0, 1.0, stored * dims[1] * NUMBER, 0.0, seconds[0], seconds[1] * stored)

@@ -25,6 +25,7 @@ resamples that keep the dependence of the tests).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -134,17 +135,58 @@ def delta(a: np.ndarray, b: np.ndarray, c: float) -> tuple[float, float]:
     return max(r - half, 0.0), r + half
 
 
+def combined(
+    terms: Sequence[tuple[float, np.ndarray, np.ndarray]],
+    metric: str,
+    *,
+    groups: Any = None,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Return a weighted sum of ratios of the same queries, such as the difference of two, with its delta interval.
+
+    Parameters
+    ----------
+    terms : sequence of (float, (n,) array, (n,) array)
+        Weight, values of a, values of b. The ratio of a term is mean of a / mean of b.
+    metric : str
+        What to call the figure.
+    groups : (n,) array, optional
+        Queries of one label are one unit.
+    confidence : float
+        Nominal coverage.
+
+    Returns
+    -------
+    Estimate
+        NaN where a denominator is 0.
+    """
+    n = len(terms[0][1])
+    member = members(groups, (), n)
+    if not all(b.any() for _, _, b in terms):
+        return Estimate(metric, math.nan, math.nan, math.nan, n=n, confidence=confidence)
+    value, u = 0.0, np.zeros(int(member.max()) + 1)
+    for weight, a, b in terms:
+        r, total = float(a.sum() / b.sum()), float(b.sum())
+        value += weight * r
+        u += weight / total * np.bincount(member, weights=a - r * b)
+    g = len(u)
+    half = t_quantile(confidence, g - 1) * math.sqrt(g / (g - 1) * float(u @ u)) if g > 1 else 0.0
+    return Estimate(metric, value, value - half, value + half, n=n, confidence=confidence)
+
+
 def unseen(
     a: np.ndarray, b: np.ndarray, groups: int, low: float, high: float, confidence: float
 ) -> tuple[float, float]:
-    """Widen an interval of values within [0, 1] whose queries never differ: nothing seen is not nothing there.
+    """Widen an interval of values within [0, 1] where nothing varies: what was not seen may be there all the same.
 
-    A share p of groups that differ would have been seen with probability 1 - (1 - confidence) / 2 if it were
-    1 - ((1 - confidence) / 2)^(1 / groups); each could add or lose 1 at most.
+    Where a is b for every query, or 0, a share p of the groups may still differ: it would have gone unseen with
+    probability (1 - confidence) / 2 if it were 1 - ((1 - confidence) / 2)^(1 / groups). Each could add 1 at most, or
+    lose 1.
     """
-    if (a == b).all() and b.any() and max(a.max(), b.max()) <= 1:
+    if b.any() and max(a.max(), b.max()) <= 1 and ((a == b).all() or not a.any()):
         reach = (1 - math.pow((1 - confidence) / 2, 1 / groups)) / float(b.mean())
-        return max(1 - reach, 0.0), 1 + reach
+        r = float(a.sum() / b.sum())
+        return max(r - reach, 0.0), r + reach
     return low, high
 
 
