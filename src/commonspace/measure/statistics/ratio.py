@@ -7,11 +7,18 @@ G groups and c a quantile:
     fieller    all r for which a t-test of the group sums A_g - r B_g would not reject that they are 0 on average, the
                ends of a quadratic inequality; the same as the interval of a paired difference where B_g is the number
                of queries (`paired`)
+    cautious   the same, but the lower end is that of G + 1 groups, of which the last has A = 0 and B = mean B_g
     bca        the bootstrap of `bca`, whole groups drawn, both sums from the same draw
     delta      r +- c s(A_g - r B_g) sqrt(G) / sum B_g
 
 A ratio of means is not the mean of the queries' ratios: that has no value where a query's denominator is 0, and would
 count a query the more, the worse the other system answers it.
+
+Where nearly everything is kept, losses are rare and come in lumps, and a sample without them looks too good: of nominal
+95 % intervals of 100 unequal groups that keep 0.99, Fieller's lower end lies above the truth in 8 % of samples and that
+of the bootstrap in 11 %, where 2.5 % are promised. One more group that keeps nothing is what might have been drawn
+next. It costs little where there are many groups, and brings this to 2 % or less nearly everywhere (see the claim
+`ratio`).
 
 Several ratios to the same denominator are read together where the best of them is picked. Their joint interval takes
 for c the quantile of the largest |t| of all, under random signs of the groups' u_g = A_g - r B_g: as systems succeed
@@ -34,12 +41,13 @@ from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.random import RandomState, generator
 from commonspace.core.vectors import check_positive, check_share
+from commonspace.measure.statistics import paired
 from commonspace.measure.statistics.alignment import aligned, members
 from commonspace.measure.statistics.bca import ends
 from commonspace.measure.statistics.estimates import Estimate, draw_counts
 from commonspace.measure.statistics.paired import t_quantile
 
-INTERVALS = ("fieller", "bca", "delta")
+INTERVALS = ("cautious", "fieller", "bca", "delta")
 _BLOCK = 1 << 22  # counts held at once: 32 MB
 
 
@@ -49,7 +57,7 @@ def ratio(
     metric: str = "ratio",
     *,
     groups: Any = None,
-    interval: str = "fieller",
+    interval: str = "cautious",
     resamples: int = 2000,
     confidence: float = 0.95,
     random_state: RandomState = 0,
@@ -64,7 +72,7 @@ def ratio(
         What to call the figure.
     groups : (n,) array or mapping of query id to label, optional
         Queries of one label are one unit.
-    interval : {"fieller", "bca", "delta"}
+    interval : {"cautious", "fieller", "bca", "delta"}
         How the ends are found.
     resamples : int
         Of ``"bca"``.
@@ -96,7 +104,7 @@ def ratio(
     if interval == "bca":
         low, high = _bootstrapped(*sums, resamples, level, generator(random_state))
     else:
-        low, high = (fieller if interval == "fieller" else delta)(*sums, c)
+        low, high = {"cautious": cautious, "fieller": fieller, "delta": delta}[interval](*sums, c)
     low, high = unseen(x, y, len(sums[0]), low, high, level)
     return Estimate(
         metric, value, low, high, n=len(x), confidence=confidence, per_query=x, ids=ids,
@@ -123,6 +131,12 @@ def fieller(a: np.ndarray, b: np.ndarray, c: float) -> tuple[float, float]:
     middle = (a.mean() * b.mean() - k * vab) / square
     half = math.sqrt(max(middle**2 - (a.mean() ** 2 - k * va) / square, 0.0))
     return max(min(middle - half, r), 0.0), max(middle + half, r)
+
+
+def cautious(a: np.ndarray, b: np.ndarray, c: float) -> tuple[float, float]:
+    """Return Fieller's interval, its lower end as if one more group had been seen that keeps nothing."""
+    low, high = fieller(a, b, c)
+    return min(low, fieller(np.append(a, 0.0), np.append(b, b.mean()), c)[0]), high
 
 
 def delta(a: np.ndarray, b: np.ndarray, c: float) -> tuple[float, float]:
@@ -198,13 +212,10 @@ def joint_quantile(influences: np.ndarray, confidence: float, resamples: int, rn
     influences : (G, m) float64
         u_g of each ratio; 0 for groups that took no part in it.
     """
-    from commonspace.measure.statistics.paired import Paired
-    from commonspace.measure.statistics.paired import joint_quantile as of_pairs
-
     m = influences.shape[1]
     beside = np.hstack([influences, np.zeros((len(influences), 1))])
-    pairs = Paired(beside, np.ones(len(beside)), np.arange(m), np.full(m, m))
-    return max(of_pairs(pairs, confidence, resamples, rng), t_quantile(confidence, pairs.freedom))
+    pairs = paired.Paired(beside, np.ones(len(beside)), np.arange(m), np.full(m, m))
+    return max(paired.joint_quantile(pairs, confidence, resamples, rng), t_quantile(confidence, pairs.freedom))
 
 
 def _bootstrapped(
