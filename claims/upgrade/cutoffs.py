@@ -4,7 +4,8 @@ In each migration the lowest cut-off whose answers are right in 90 of 100 cases 
 to 300 queries. It is migrated with the same queries' answers in the new space: by judgements, by the share that passes
 (no judgements), or left as it is. All are then tried on the other queries. What counts is how far the precision is
 from the one that the old cut-off has on those queries in the old space; where nothing passes any more, all of it is
-lost. Answers are the best item of each query; of titles the best three, of digits, which have many right ones, the best hundred.
+lost. Answers are the best item of each query; of titles the best three, of digits, which have many right ones, the best
+hundred.
 """
 
 from __future__ import annotations
