@@ -163,7 +163,7 @@ def plan_upgrade(
     bridges: Sequence[Any] | None = None,
     keep: float = 0.95,
     metric: Any = "recall@10",
-    shares: Sequence[float] = (0.1, 0.25, 0.5, 0.75),
+    shares: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 0.9),
     depths: Sequence[int] = (50,),
     folds: int = 5,
     most: int = 2000,
