@@ -53,7 +53,7 @@ def _drawings(old: str, new: str) -> Case:
 
 
 M6 = "minilm 6 mean"
-HOG, PIXELS = {"name": "hog"}, {"name": "pixels"}
+HOG, PIXELS = {"name": "hog", "cells": [8]}, {"name": "pixels"}
 _ICONS, _HEADS = "icons, drawing → drawing", "image ↔ name, heads"
 
 GRID = (
@@ -84,7 +84,7 @@ GRID = (
     Case(_ICONS, "pixels → gradients", w.of_icons(PIXELS, HOG)),
     Case(_ICONS, "gradients → pixels", w.of_icons(HOG, PIXELS)),
     Case(_ICONS, "64 pixels → 256 pixels", w.of_icons({**PIXELS, "size": 8}, PIXELS)),
-    Case(_ICONS, "cells of 8 pixels → cells of 4", w.of_icons({**HOG, "cells": [8]}, {**HOG, "cells": [4]})),
+    Case(_ICONS, "cells of 16 pixels → cells of 8", w.of_icons({**HOG, "cells": [16]}, HOG)),
     Case(f"icons, {_HEADS}", "another seed", w.of_icon_heads({}, {"run": 1})),
     Case(f"icons, {_HEADS}", "1000 pairs → 6000", w.of_icon_heads({"pairs": 1000}, {"pairs": 6000})),
     Case(f"icons, {_HEADS}", "16 numbers → 128", w.of_icon_heads({"dim": 16}, {"dim": 128})),
