@@ -48,6 +48,12 @@ def _rotated(rng: np.random.Generator, n: int, turn: np.ndarray) -> Sides:
     return {m: (x + 0.4 * rng.normal(size=x.shape)) @ turn for m, x in new.items()}, new
 
 
+def _stretched(rng: np.random.Generator, n: int, turn: np.ndarray) -> Sides:
+    """The old space knows what the new one knows, but lets a few directions drown the others."""
+    new = _views(rng, rng.normal(size=(n, DIM)), 0.9)
+    return {m: (x * np.geomspace(1, 0.1, DIM) + 0.02 * rng.normal(size=x.shape)) @ turn for m, x in new.items()}, new
+
+
 def _partly(rng: np.random.Generator, n: int, turn: np.ndarray) -> Sides:
     """The old space knows two thirds of what the new one knows."""
     new = _views(rng, rng.normal(size=(n, DIM)), 0.9)
@@ -74,7 +80,14 @@ def _alike(rng: np.random.Generator, n: int, turn: np.ndarray) -> Sides:
     return _views(rng, points, 1.0), {m: x @ turn for m, x in _views(rng, points, 1.0).items()}
 
 
-WORLDS = {"rotated": _rotated, "partly": _partly, "unrelated": _unrelated, "worse": _worse, "alike": _alike}
+WORLDS = {
+    "stretched": _stretched,
+    "rotated": _rotated,
+    "partly": _partly,
+    "unrelated": _unrelated,
+    "worse": _worse,
+    "alike": _alike,
+}
 
 
 def world(name: str, seed: int) -> World:

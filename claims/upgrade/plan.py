@@ -23,7 +23,7 @@ SLACK = 0.06  # about the width of an interval
 BRIDGES = ["swap", "procrustes", "ridge"]
 
 
-def run(seeds: int = 5, plans: int = 3, things: int = 400, galleries: int = 4) -> dict:
+def run(seeds: int = 5, plans: int = 3, things: int = 400, galleries: int = 3) -> dict:
     right, naive = np.zeros(seeds), np.zeros(seeds)
     faults: dict[str, Counter[str]] = {"plan": Counter(), "bare figures": Counter()}
     by_world: dict[str, Counter[str]] = {w: Counter() for w in WORLDS}
@@ -35,7 +35,7 @@ def run(seeds: int = 5, plans: int = 3, things: int = 400, galleries: int = 4) -
                 of, rng = world(name, 100 * seed + i), np.random.default_rng([seed, i, 3])
                 probes = of.draw(rng, things)
                 plan = plan_upgrade(
-                    probes, bridges=BRIDGES, shares=(0.25, 0.5, 0.75), keep=RULE.keep, resamples=200,
+                    probes, bridges=BRIDGES, shares=(0.25, 0.6), keep=RULE.keep, resamples=200,
                     random_state=seed, progress=False,
                 )  # fmt: skip
                 true = truth(plan, of, things, galleries, rng)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tests.upgrade import worlds
@@ -40,7 +42,7 @@ def ways_of(probes):
         pairs[BOTH].add(block, block.native("old"))
 
     whole, _ = bench.measure({**NATIVE, NAME: lambda b: b.across(crossed)}, watch)
-    best = Best.of(bench, whole, [NAME])
+    best = Best.of(bench, whole, {NAME: crossed})
     return Ways(bench, {NAME: crossed}, best, pairs, hits), crossed, whole
 
 
@@ -117,13 +119,24 @@ def test_re_scoring_puts_the_best_of_a_first_search_in_the_order_of_the_new_spac
 def test_a_bridge_is_chosen_without_the_fold_that_it_serves():
     """Each bridge is best by far in one fold, and only there: chosen on the others, none is taken where it shines."""
     bench = bench_of(worlds.rotated(100))
-    names = [f"b{i}" for i in range(4)]
+    names = {f"b{i}": SimpleNamespace(carries="items") for i in range(4)}
     values = {
         d.task: {"re-embed": np.ones(len(d)), **{n: (bench.fold_of(d) == i) * 1.0 for i, n in enumerate(names)}}
         for d in bench.directions
     }
     best = Best.of(bench, values, names)
     assert all(best.by_fold[i] != f"b{i}" for i in range(4))
+
+
+def test_of_bridges_that_keep_nearly_the_same_one_that_writes_nothing_is_chosen():
+    bench = bench_of(worlds.rotated(60))
+    bridges = {n: SimpleNamespace(carries=n) for n in ("items", "queries")}
+    for lead, chosen in ((0.004, "queries"), (0.02, "items")):
+        values = {
+            d.task: {"re-embed": np.ones(len(d)), "items": np.full(len(d), 0.9 + lead), "queries": np.full(len(d), 0.9)}
+            for d in bench.directions
+        }
+        assert Best.of(bench, values, bridges).name == chosen
 
 
 def test_items_are_never_their_own_answer():
