@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from commonspace.measure import holm
 from commonspace.measure.metrics.metric import metric
 from commonspace.measure.metrics.ranks import Ranks
-from commonspace.measure.statistics.comparison import compare
+from commonspace.measure.metrics.relevance import Relevance
 from commonspace.measure.statistics.estimates import Estimate
-from commonspace.measure.statistics.ratio import ratio
+from commonspace.upgrade.figures import figures
 from commonspace.upgrade.migration import Migration
 from commonspace.upgrade.options import Option
 from commonspace.upgrade.plan import Plan
-from commonspace.upgrade.probes import Probes
+from commonspace.upgrade.probes import Direction, Probes, directions_of
 from commonspace.upgrade.scale import level
 from commonspace.upgrade.verdict import Rule, decide
 
@@ -142,23 +141,90 @@ def _migration(plan: Plan, option: Option) -> Migration:
     return Migration(plan.old, plan.new, plan.dims[1], plan.bridges.get(option.name), {})
 
 
-def measure(plan: Plan, rest: Probes, probes: Probes, seed: int) -> tuple[Option, ...]:
-    """Return the plan's options with the figures of what it has not seen."""
-    directions = {task: Rest.of(rest, probes, task) for task in plan.directions}
-    values = {task: {o.name: r.values(o, plan, seed) for o in plan.options} for task, r in directions.items()}
-    found = []
-    for o in plan.options:
-        kept, quality, against = {}, {}, {}
-        for task, r in directions.items():
-            mine, old, new = (values[task][n] for n in (o.name, "keep", "re-embed"))
-            kept[task] = ratio(mine, new, "kept", groups=r.groups)
-            quality[task] = Estimate(plan.metric, float(mine.mean()), float(mine.mean()), float(mine.mean()), len(mine))
-            if o.name != "keep":
-                against[task] = compare(mine, old, groups=r.groups, random_state=seed)
-        p_values = holm([c.p_value_raw for c in against.values()]) if against else []
-        against = {d: replace(c, p_value=float(p)) for (d, c), p in zip(against.items(), p_values, strict=True)}
-        found.append(replace(o, quality=quality, kept=kept, against_old=against, trend={}))
-    return tuple(found)
+@dataclass(frozen=True)
+class Values:
+    """The metric of every query under every option, on the probes and on the rest.
+
+    Parameters
+    ----------
+    options : tuple of Option
+        As the plan had them: what they are and what they cost.
+    probes, rest : mapping of str to (mapping of str to (q,) array)
+        Direction -> option -> values.
+    probe_groups, rest_groups : mapping of str to (q,) array
+        Direction -> what each query shows.
+    label : str
+        Name of the metric.
+    """
+
+    options: tuple[Option, ...]
+    probes: dict[str, dict[str, np.ndarray]]
+    rest: dict[str, dict[str, np.ndarray]]
+    probe_groups: dict[str, np.ndarray]
+    rest_groups: dict[str, np.ndarray]
+    label: str
+
+    @classmethod
+    def of(cls, plan: Plan, rest: Probes, probes: Probes, seed: int) -> Values:
+        """Measure the options of a plan on the rest."""
+        directions = {task: Rest.of(rest, probes, task) for task in plan.directions}
+        known, _ = directions_of(probes, 10, 10**9, np.random.default_rng(0))
+        return cls(
+            plan.options,
+            {task: {o.name: o.quality[task].per_query for o in plan.options} for task in directions},
+            {task: {o.name: r.values(o, plan, seed) for o in plan.options} for task, r in directions.items()},
+            {d.task: d.groups for d in known},
+            {task: np.unique(r.groups, return_inverse=True)[1] for task, r in directions.items()},
+            plan.metric,
+        )  # fmt: skip
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return all values as arrays of one file; the options are apart."""
+        out: dict[str, np.ndarray] = {}
+        for side, values, groups in (
+            ("probes", self.probes, self.probe_groups), ("rest", self.rest, self.rest_groups)
+        ):  # fmt: skip
+            for task, found in values.items():
+                out[f"{side}|{task}|groups"] = groups[task]
+                out |= {f"{side}|{task}|{i}": found[o.name] for i, o in enumerate(self.options)}
+        return out
+
+    @classmethod
+    def from_arrays(cls, options: tuple[Option, ...], arrays: dict[str, np.ndarray], label: str) -> Values:
+        """Return what `to_arrays` took apart."""
+        parts: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {"probes": ({}, {}), "rest": ({}, {})}
+        for name, a in arrays.items():
+            side, task, which = name.split("|")
+            values, groups = parts[side]
+            if which == "groups":
+                groups[task] = a
+            else:
+                values.setdefault(task, {})[options[int(which)].name] = a
+        return cls(options, parts["probes"][0], parts["rest"][0], parts["probes"][1], parts["rest"][1], label)
+
+    def figures(self, side: str, seed: int) -> tuple[Option, ...]:
+        """Return the options with the figures of one side, as the plan has them."""
+        values, groups = (getattr(self, n) for n in (side, "probe_groups" if side == "probes" else "rest_groups"))
+        directions = [_asked(task, g) for task, g in groups.items() if task in values]
+        rivals = [o.name for o in self.options if o.kind in ("bridge", "partial")]
+        said = figures(
+            values, values, directions, metric(self.label.lower()), rivals, dict.fromkeys(values, 0.0),
+            confidence=0.95, resamples=1000, seed=seed,
+        )  # fmt: skip
+        return tuple(
+            replace(
+                o, quality=said.quality[o.name], kept=said.kept[o.name], against_old=said.against_old[o.name], trend={}
+            )
+            for o in self.options
+        )
+
+
+def _asked(task: str, groups: np.ndarray) -> Direction:
+    """Return a direction of which only the groups count any more."""
+    asks, _, searched = task.partition("->")
+    n = len(groups)
+    nothing = Relevance.of((np.arange(n), np.arange(n)))
+    return Direction(asks, searched, np.arange(n), nothing, groups, np.full(n, -1), True, things=True)
 
 
 def exactly(options: tuple[Option, ...]) -> tuple[Option, ...]:
@@ -170,12 +236,12 @@ def exactly(options: tuple[Option, ...]) -> tuple[Option, ...]:
     return tuple(replace(o, kept={d: point(e) for d, e in o.kept.items()}) for o in options)
 
 
-def judged(plan: Plan, rest: Probes, probes: Probes, seed: int, rule: Rule) -> dict[str, Any]:
-    """Return the plan's verdict and what became of it, ready for JSON."""
-    true = measure(plan, rest, probes, seed)
-    told = {"exact": decide(exactly(true), rule), "intervals": decide(true, rule)}
-    by_name = {o.name: o for o in true}
-    chosen, new = by_name[plan.chosen], by_name["re-embed"]
+def judged(values: Values, seed: int, rule: Rule) -> dict[str, Any]:
+    """Return the verdict by the probes and what became of it, ready for JSON."""
+    planned, true = values.figures("probes", seed), values.figures("rest", seed)
+    plan, exact, wide = decide(planned, rule), decide(exactly(true), rule), decide(true, rule)
+    promised, by_name = ({o.name: o for o in options} for options in (planned, true))
+    chosen, new = by_name[plan.chosen.name], by_name["re-embed"]
     kept = min(e.value for e in chosen.kept.values())
     gain = {d: c.difference for d, c in new.against_old.items()}
     safe = {
@@ -183,19 +249,17 @@ def judged(plan: Plan, rest: Probes, probes: Probes, seed: int, rule: Rule) -> d
         "re-embed": not rule.worse(new) and max(gain.values()) > 0,
     }.get(plan.verdict, kept >= rule.keep and not rule.worse(chosen))
     return {
-        "verdict": plan.verdict, "chosen": plan.chosen, "certain": plan.certain,
-        "truth": told["exact"].verdict, "truth chosen": told["exact"].chosen.name,
-        "truth with intervals": told["intervals"].verdict,
-        "right": plan.verdict == told["exact"].verdict,
-        "right with intervals": plan.verdict == told["intervals"].verdict,
+        "verdict": plan.verdict, "chosen": plan.chosen.name, "certain": plan.certain,
+        "truth": exact.verdict, "truth chosen": exact.chosen.name, "truth with intervals": wide.verdict,
+        "right": plan.verdict == exact.verdict, "right with intervals": plan.verdict == wide.verdict,
         "safe": bool(safe), "kept by the chosen": kept,
-        "gain": gain, "promised gain": {d: c.difference for d, c in plan["re-embed"].against_old.items()},
+        "gain": gain, "promised gain": {d: c.difference for d, c in promised["re-embed"].against_old.items()},
         "queries": {d: e.n for d, e in new.quality.items()},
         "quality": {n: {d: e.value for d, e in by_name[n].quality.items()} for n in ("keep", "re-embed")},
         "options": {
             o.name: {
                 "kind": o.kind,
-                "promised": {d: [e.value, e.low, e.high] for d, e in plan[o.name].kept.items()},
+                "promised": {d: [e.value, e.low, e.high] for d, e in promised[o.name].kept.items()},
                 "kept": {d: [e.value, e.low, e.high] for d, e in o.kept.items()},
             }
             for o in true

@@ -10,8 +10,8 @@ as large. The plan's rule is applied to these figures:
              something was
 
 All figures are in `details`, and in docs/migrations.md. It takes about half an hour; every migration is kept in the
-cache folder as soon as it is done, so that it goes on where it was interrupted. Kept results count as long as neither
-the library's way to plan nor this claim has changed.
+cache folder as soon as it is measured, so that it goes on where it was interrupted. Kept values count as long as the
+code that they depend on has not changed; verdicts are made of them anew, by the rule as it is.
 """
 
 from __future__ import annotations
@@ -26,15 +26,18 @@ from typing import Any
 import numpy as np
 from claims import Skip
 from claims.upgrade._grid import GRID, Case
-from claims.upgrade._truth import judged
+from claims.upgrade._truth import Values, judged
 
 import commonspace.upgrade as room
 from commonspace.core.digest import digest
 from commonspace.measure.statistics.estimates import bootstrap, estimate
 from commonspace.upgrade.plan import plan_upgrade
+from commonspace.upgrade.saving import _option
 from commonspace.upgrade.verdict import Rule
 
 RULE = Rule()
+#: Modules of the library that no value depends on.
+LATER = ("verdict", "figures", "plan", "showing", "saving", "cutoffs", "calibrators", "migration", "__init__")
 
 
 def run(seeds: int = 1, probes: int = 500, most: int = 1500, cases: Sequence[Case] = GRID) -> dict[str, Any]:
@@ -94,37 +97,48 @@ def run(seeds: int = 1, probes: int = 500, most: int = 1500, cases: Sequence[Cas
 
 
 def known(case: Case, seed: int, probes: int, most: int) -> dict[str, Any]:
-    """Return what became of one migration, from the cache folder if it is there."""
+    """Return what became of one migration: values from the cache folder if they are there, the verdict by the rule."""
     root = Path(os.environ.get("COMMONSPACE_CACHE", "~/.cache/commonspace")).expanduser() / "migrations"
-    path = root / f"found-{digest([case.name, seed, probes, most, code()])[:24]}.json"
-    if path.exists():
-        return dict(json.loads(path.read_text()))
-    start = time.perf_counter()
-    found = one(case, seed, probes, most)
-    print(
-        f"{case.name}: {found['verdict']}, in truth {found['truth']} ({time.perf_counter() - start:.0f} s)", flush=True
-    )
-    root.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(found))
-    draft.replace(path)
-    return found
+    path = root / f"values-{digest([case.name, seed, probes, most, code()])[:24]}.npz"
+    if not path.exists():
+        start = time.perf_counter()
+        values, about = one(case, seed, probes, most)
+        about["options"] = [
+            {**o.to_dict(), "quality": {}, "kept": {}, "against_old": {}, "trend": {}} for o in values.options
+        ]
+        root.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}.npz")
+        np.savez_compressed(draft, about=np.array(json.dumps(about)), **values.to_arrays())
+        draft.replace(path)
+        print(f"{case.name}: {time.perf_counter() - start:.0f} s", flush=True)
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    about = json.loads(str(arrays.pop("about")))
+    options = tuple(_option(o) for o in about.pop("options"))
+    values = Values.from_arrays(options, arrays, about.pop("metric"))
+    return {
+        "name": case.name,
+        "data": case.data,
+        "change": case.change,
+        "seed": seed,
+        **about,
+        **judged(values, seed, RULE),
+    }
 
 
-def one(case: Case, seed: int, probes: int, most: int) -> dict[str, Any]:
-    """Plan one migration and hold the plan against the rest of the corpus."""
+def one(case: Case, seed: int, probes: int, most: int) -> tuple[Values, dict[str, Any]]:
+    """Plan one migration and measure the plan on the rest of the corpus."""
     drawn, rest = case.make(seed).split(seed, probes, most)
     plan = plan_upgrade(drawn, keep=RULE.keep, random_state=seed, progress=False)
-    items = {"probes": len(drawn.items), "rest": len(rest.items)}
-    about = {"name": case.name, "data": case.data, "change": case.change, "seed": seed}
-    return about | items | judged(plan, rest, drawn, seed, RULE)
+    items = {"probes": len(drawn.items), "rest": len(rest.items), "metric": plan.metric}
+    return Values.of(plan, rest, drawn, seed), items
 
 
 def code() -> str:
-    """Return a digest of the code that plans and of the code that judges the plan."""
+    """Return a digest of the code that values depend on: all that plans but what is made of the values later."""
     here = Path(__file__).parent
-    files = [*Path(str(room.__file__)).parent.rglob("*.py"), *here.glob("_[gtsw]*.py")]
-    return digest([f.read_text() for f in sorted(files)])
+    files = [f for f in Path(str(room.__file__)).parent.rglob("*.py") if f.stem not in LATER]
+    return digest([f.read_text() for f in sorted([*files, *here.glob("_[gsw]*.py"), here / "_texts.py"])])
 
 
 if __name__ == "__main__":
