@@ -211,12 +211,8 @@ class Values:
             values, values, directions, metric(self.label.lower()), rivals, dict.fromkeys(values, 0.0),
             confidence=0.95, resamples=1000, seed=seed,
         )  # fmt: skip
-        return tuple(
-            replace(
-                o, quality=said.quality[o.name], kept=said.kept[o.name], against_old=said.against_old[o.name], trend={}
-            )
-            for o in self.options
-        )
+        measured = ("quality", "kept", "against_old")
+        return tuple(replace(o, trend={}, **{m: getattr(said, m)[o.name] for m in measured}) for o in self.options)
 
 
 def _asked(task: str, groups: np.ndarray) -> Direction:

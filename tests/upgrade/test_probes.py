@@ -97,6 +97,25 @@ def test_too_few_probes_are_refused_with_the_number_that_is_needed():
         directions(Probes(pairs(5), {m: np.arange(5) for m in ("text", "image")}))
 
 
+def test_a_row_without_a_label_is_a_thing_of_its_own():
+    labels = [None if i % 3 == 0 else i // 2 for i in range(30)]
+    numbers = [np.nan if label is None else float(label) for label in labels]
+    for column in (np.array(labels, object), np.array(numbers)):
+        probes = Probes(pairs(names=("text",)), {"text": column})
+        codes = probes.codes[0]["text"]
+        for i in range(30):
+            alike = {j for j in range(30) if codes[j] == codes[i]}
+            wanted = {j for j in range(30) if labels[j] == labels[i]} if labels[i] is not None else {i}
+            assert alike == wanted
+        assert codes.max() == len(set(codes)) - 1
+
+
+def test_a_gallery_of_a_few_items_is_not_searched():
+    asking = pairs(20, 1, ("query",))
+    with pytest.raises(BadInput, match="5 items are searched"):
+        directions(Probes(pairs(5, names=("doc",)), {"doc": np.arange(5)}, asking, {"query": np.arange(20) % 5}))
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [

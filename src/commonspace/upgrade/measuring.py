@@ -16,7 +16,8 @@ from commonspace.upgrade.crossfit import CrossFitted, Folds
 from commonspace.upgrade.pairs import Pairs
 from commonspace.upgrade.probes import Direction, Probes, neighbours
 
-BLOCK = 512  # queries scored at a time
+BLOCK = 512  # queries scored at a time, at most
+_SCORES = 1 << 22  # scores held at once for each way: 16 MB
 
 #: Direction -> name of the way -> (q,) values.
 Values = dict[str, dict[str, np.ndarray]]
@@ -151,10 +152,11 @@ class Bench:
     def blocks(self, direction: Direction) -> Iterator[Block]:
         """Yield the queries in blocks of one fold each."""
         fold = self.fold_of(direction)
+        step = int(np.clip(_SCORES // self.size(direction), 1, BLOCK))
         for f in range(self.folds.count):
             mine = np.flatnonzero(fold == f)
-            for start in range(0, len(mine), BLOCK):
-                yield Block(self, direction, mine[start : start + BLOCK], f)
+            for start in range(0, len(mine), step):
+                yield Block(self, direction, mine[start : start + step], f)
 
     def measure(
         self, scorers: Mapping[str, Scorer], watch: Callable[[Block], None] = lambda block: None

@@ -35,7 +35,8 @@ class Probes:
         What is searched, and what bridges learn from.
     things : mapping of str to (n,) array, optional
         Modality -> a label a row. Rows of one label show the same thing, in whatever modality. They are never split
-        between what a bridge learned from and what it is measured on.
+        between what a bridge learned from and what it is measured on. A row without a label (None, NaN) is a thing of
+        its own.
     queries : Pairs, optional
         What asks; no bridge learns from it. Without queries the items ask for each other, by things.
     query_things : mapping of str to (q,) array, optional
@@ -95,11 +96,21 @@ class Probes:
         plain = {c.dtype.kind for c in columns} <= set("iub")
         joint = np.concatenate([c if plain else c.astype(str) for c in columns])
         numbers = np.unique(joint, return_inverse=True)[1]
+        lacking = np.concatenate([_lacking(c) for c in columns])
+        numbers[lacking] = len(numbers) + np.arange(lacking.sum())  # nobody else shows the same
+        numbers = np.unique(numbers, return_inverse=True)[1]
         parts = np.split(numbers, np.cumsum([len(c) for c in columns])[:-1])
         mine = len(self.things)
         return dict(zip(self.things, parts[:mine], strict=True)), dict(
             zip(self.query_things, parts[mine:], strict=True)
         )
+
+
+def _lacking(labels: np.ndarray) -> np.ndarray:
+    """Return which labels are None or NaN: what a row shows is not known then, and it stands for itself."""
+    if labels.dtype.kind not in "fO":
+        return np.zeros(len(labels), bool)
+    return np.array([label is None or label != label for label in labels.tolist()], bool)
 
 
 @dataclass(frozen=True)
@@ -232,6 +243,8 @@ def _direction(
     things = (item_things if crossed else query_things).get(asks)
     groups = np.arange(n) if things is None else things
     asking = np.unique(groups[rows])
+    if judged.n_items < LEAST:
+        return f"{judged.n_items} items are searched, at least {LEAST} must be"
     if len(asking) < LEAST:
         return f"{len(asking)} different things ask and have an answer, at least {LEAST} must"
     if len(rows) > most:
