@@ -69,7 +69,7 @@ class Plan:
     learned : float
         Share of them that each bridge that was measured has learned from.
     confidence : float
-        With which the lower ends of what bridges and shares keep hold all at once.
+        With which all intervals of what bridges and shares keep hold at once.
     bridges : mapping of str to Bridge
         Option -> the bridge that it uses, learned from all probes.
     scales : mapping of str to (mapping of str to Scale)
@@ -207,7 +207,7 @@ def plan_upgrade(
     resamples : int
         Of the bootstrap.
     confidence : float
-        With which the lower ends of what is kept hold all at once; no interval has less by itself.
+        With which all intervals of what is kept hold at once.
     old, new : str
         Ids of the spaces.
     random_state : int, Generator or None

@@ -9,9 +9,9 @@ In this order, with q the metric of an option, o the old space, n a full re-embe
     re-embed            otherwise
 
 The lower ends hold for all bridges and shares at once, because the verdict picks among them: whichever it picks, the
-chance that it keeps less than its lower end says is at most 1 - confidence. The verdict is `certain` where the
-intervals leave room for no other: nothing cheaper reaches `keep` by its upper end, and, where the answer is no, a gain
-that is `worth` the trouble would have been seen.
+chance that it keeps less than its interval says is at most 1 - confidence. The verdict is `certain` where the intervals
+leave room for no other: nothing cheaper reaches `keep` by its upper end, and, where the answer is no, a gain that is
+`worth` the trouble would have been seen.
 """
 
 from __future__ import annotations
