@@ -65,9 +65,12 @@ class Snapshot:
         self._vectors: dict[str, reading.Vectors] = {}
         self._matrices: dict[str, tuple[list[int], Ints, Floats]] = {}
         self._old_ids: reading.Ids | None = None if before is None else before._ids or before._old_ids
-        self._old_vectors: dict[str, reading.Vectors] = (
-            {} if before is None else {**before._old_vectors, **before._vectors}
-        )
+        self._old_vectors: dict[str, reading.Vectors] = {}
+        self._present: dict[str, reading.Presence] = {}
+        self._old_present: dict[str, reading.Presence] = {}
+        if before is not None:
+            self._old_vectors = before._old_vectors | before._vectors
+            self._old_present = before._old_present | before._present
         self._loading = threading.RLock()
 
     def release(self) -> None:
@@ -239,6 +242,10 @@ class Snapshot:
                 found[name] = reading.Stretch(first, mine, fragment.metadata.physical_rows)
         return found
 
+    def stretch(self, number: int) -> tuple[int, int]:
+        """Return the first row of a fragment, and that after its last."""
+        return (first := int(self._firsts[number])), first + self.fragments[number].rows
+
     @cached_property
     def _firsts(self) -> Ints:
         """The first row of each fragment."""
@@ -285,6 +292,18 @@ class Snapshot:
             return 0
         with self._reading([column]):
             return int(self.data.scanner(filter=f"`{column}` IS NOT NULL", fragments=handles).count_rows())
+
+    def present(self, column: str) -> npt.NDArray[np.bool_]:
+        """Return (n,) bool: which rows have a value in a column, of vectors or anything else."""
+        if column not in self.schema.names:
+            return np.zeros(len(self), bool)
+        with self._loading:
+            if column not in self._present:
+                known = self._old_present.pop(column, {})
+                with self._reading([column]):
+                    numbers = self._numbers[column]
+                    self._present[column] = reading.read_presence(self.data, self.fragments, column, numbers, known)
+            return np.concatenate([np.empty(0, bool), *self._present[column].values()])
 
     def _load_ids(self) -> reading.Ids:
         with self._loading:
