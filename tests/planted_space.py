@@ -40,7 +40,7 @@ class Planted:
         eps = np.random.default_rng([self.seed, len(modality), k]).standard_normal(self.dim)
         return unit((latent(k) @ turn + 0.5 * own + self.noise * LATENT * eps)[None].astype(np.float32))[0]
 
-    def encode_items(self, items, modality, *, on_error="raise"):
+    def encode_items(self, items, modality, *, on_error="raise", cache=None):
         assert modality in self.modalities, modality
         self.calls += len(items)
         skipped = {i: "it is broken" for i, x in enumerate(items) if x == "broken"}

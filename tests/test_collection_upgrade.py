@@ -425,7 +425,7 @@ def test_bytes_written_are_those_of_the_theory(tmp_path):
     """One pass writes 4 d n bytes; items that come first cost a second file of each fragment that holds one."""
 
     class Wide(Planted):
-        def encode_items(self, items, modality, *, on_error="raise"):
+        def encode_items(self, items, modality, *, on_error="raise", cache=None):
             found = super().encode_items([], modality)
             rng = np.random.default_rng(0)
             found.vectors = unit(rng.standard_normal((len(items), self.dim)).astype(np.float32))

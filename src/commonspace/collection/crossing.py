@@ -141,6 +141,7 @@ class Bridged:
         crossing: Crossing,
         now: Snapshot,
         asked: Sequence[Mapping[str, Any]],
+        native: Floats,
         queries: Callable[[], Floats],
         modalities: Sequence[str],
         *,
@@ -157,6 +158,8 @@ class Bridged:
             The version.
         asked : sequence of mapping
             The queries, by their parts.
+        native : (q, dim) float32
+            The queries in the new space.
         queries : callable
             Returns them as `Crossing.queries` does; called if there is anything to ask.
         modalities : sequence of str
@@ -171,7 +174,10 @@ class Bridged:
         Q = queries()
         found = []
         for m in open_ones:
-            scales = [_scale(crossing.migration, parts, m, hubs) for parts in asked]
+            scales = [
+                _scale(crossing.migration, parts, m, across, own, hubs)
+                for parts, across, own in zip(asked, Q, native, strict=True)
+            ]
             for gallery, rows in self._galleries(crossing, now, m, lacking[m], exact=exact or hubs):
                 if hubs:
                     gallery = self._corrected(crossing, gallery, asked)
@@ -217,11 +223,13 @@ class Bridged:
         return self._hubs[1].apply([gallery], asked, crossing.bank)[0]
 
 
-def _scale(migration: Migration, parts: Mapping[str, Any], searched: str, hubs: bool) -> Callable[[Any], Any]:
+def _scale(
+    migration: Migration, parts: Mapping[str, Any], searched: str, across: Floats, native: Floats, hubs: bool
+) -> Callable[[Any], Any]:
     """Return what the scores of a query become: the scale of its modality if it is one, else the common one."""
     known = list(parts)
     asks = known[0] if len(known) == 1 and known[0] != RAW else None
-    scale = migration.scale(asks, searched)
+    scale = migration.scale(asks, searched, across, native)
     if not hubs:
         return scale
     # Half of a mean cosine was taken off: s(c) - s(r)/2 = s(c - r/2) - s(0)/2 for a line s.

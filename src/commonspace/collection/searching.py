@@ -235,7 +235,7 @@ class Searching(Migrating):
             native = [replace(g, side=NATIVE) for g in native]  # type: ignore[type-var]
             crossing = self._crossing(state.serving, known)
             bridged = self._bridged.sides(
-                crossing, now, asked, lambda: crossing.queries(asked, encode, weights), chosen,
+                crossing, now, asked, Q, lambda: crossing.queries(asked, encode, weights), chosen,
                 hubs=hubs is not None, exact=exact,
             )  # fmt: skip
         answers: dict[int, tuple[list[Found], Explanation]] = {}
