@@ -283,12 +283,12 @@ class Backfilling(Migrating, Spacing):
     def _joined(self, parts: Iterable[Backfilled]) -> Backfilled:
         """Return what was done in all, and what is left to the bridge."""
         parts = list(parts)
-        upgrading = self.upgrading() if self._state.serving is not None else None
-        left = {} if upgrading is None else {m: int(n["bridged"]) for m, n in upgrading["modalities"].items()}
+        underway = self._state.serving
+        left = {} if underway is None else self._waiting(self._items.snapshot(), underway)
         return Backfilled(
             sum(part.n for part in parts),
             {id: why for part in parts for id, why in part.skipped.items()},
-            {m: n for m, n in left.items() if n},
+            left,
             sum(part.bytes for part in parts),
             any(part.stopped for part in parts),
         )

@@ -10,8 +10,10 @@ import numpy as np
 
 from commonspace.collection.crossing import Bridged, Crossing
 from commonspace.collection.indexing import Indexing
+from commonspace.core.errors import Corrupt
 from commonspace.store.migrating import Underway
 from commonspace.store.records import VectorColumn, column_name
+from commonspace.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from commonspace.upgrade.migration import Migration
@@ -33,7 +35,7 @@ class Migrating(Indexing):
         -------
         dict or None
             ``phase`` ("preparing": the old space answers until `apply` is done; "serving": the new one), ``old``,
-            ``new`` and ``migration`` (ids), ``bridge`` (its name; None if queries are encoded by both spaces),
+            ``new`` and ``migration`` (ids), ``bridge`` (None if queries are encoded by both spaces),
             ``carries`` ("items", "queries" or None), ``since``, ``modalities`` (name -> ``items`` that have it,
             ``native``: of these have a vector of the new space, ``bridged``: are found by another one, ``share``: the
             native part), ``asked`` (items that searches have found since, which `backfill` encodes first).
@@ -50,18 +52,31 @@ class Migrating(Indexing):
             own = int(np.count_nonzero(native))
             if items:
                 found[m] = {"items": items, "native": own, "bridged": items - own, "share": own / items}
-        bridge = self._migration_of(underway).bridge
+        try:
+            bridge = self._migration_of(underway).bridge
+            told = None if bridge is None else str(bridge)
+        except Corrupt:
+            bridge, told = None, "damaged"
         return {
             "phase": underway.phase,
             "old": underway.old,
             "new": underway.new,
             "migration": underway.id,
-            "bridge": None if bridge is None else str(bridge),
+            "bridge": told,
             "carries": None if bridge is None else bridge.carries,
             "since": underway.since,
             "modalities": found,
             "asked": len(self._demand.total(underway.id)),
         }
+
+    def _waiting(self, now: Snapshot, underway: Underway) -> dict[str, int]:
+        """Return modality -> items that have an old vector and none of the new space, where there are any."""
+        found = {}
+        for old in self._catalogue.columns(underway.old):
+            lacking = now.present(old.name) & ~now.present(column_name(old.modality, underway.new))
+            if lacking.any():
+                found[old.modality] = int(np.count_nonzero(lacking))
+        return found
 
     @cached_property
     def _bridged(self) -> Bridged:

@@ -115,17 +115,15 @@ class Upgrading(Backfilling, Building):
                     f"{self._path} still uses the space {underway.old}: call apply again, which goes on where it was, "
                     "or roll_back_upgrade()"
                 )
-            crossing = self._crossing(underway, self._catalogue.columns())
-            left = {m: int(np.count_nonzero(crossing.lacking(now, m))) for m in crossing.before}
-            left = {m: n for m, n in left.items() if n}
+            left = self._waiting(now, underway)
             if left and not leave:
                 raise BadInput(
                     f"items have no vector of the new space yet and would not be found any more: {_counted(left)}. "
                     "backfill() encodes those that are kept or are fields; backfill(vectors=...) takes vectors of "
                     "the others; upsert gives an item anew; leave=True finishes without them"
                 )
-            dropped = [*crossing.carried.values(), *(crossing.before.values() if drop_old else ())]
-            self._end(underway, underway.new, [c.name for c in dropped])
+            spaces = {underway.id, *([underway.old] if drop_old else [])}
+            self._end(underway, underway.new, [c.name for c in self._catalogue.columns() if c.space in spaces])
         self._ended(underway, underway.new)
         return left
 

@@ -12,14 +12,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from commonspace.core.errors import BadInput, SpaceMismatch
+from commonspace.core.errors import BadInput, CommonspaceError, SpaceMismatch
 from commonspace.store.catalogue import FORMAT, MIGRATING, Catalogue, now
 from commonspace.store.folder import SPACES
 from commonspace.store.ledger import Ledger
+from commonspace.store.sealed import read_sealed
 
 PREPARING, SERVING = "preparing", "serving"
 _SPACE, _MIGRATION = "space", "migration"
@@ -93,7 +95,7 @@ def enter(ledger: Ledger, id: str, old: str, new: str, phase: str) -> None:
     """
     record = Underway(id, old, new, phase, now())
     ledger.put("meta", (_MIGRATION, json.dumps(asdict(record))), (_SPACE, new if phase == SERVING else old))
-    ledger.db.execute(f"PRAGMA user_version = {MIGRATING}")
+    mark(ledger)
 
 
 def leave(ledger: Ledger, underway: Underway, space: str) -> None:
@@ -102,7 +104,13 @@ def leave(ledger: Ledger, underway: Underway, space: str) -> None:
     ledger.remove("meta", _MIGRATION)
     ledger.remove("spaces", underway.id)
     ledger.remove("columns", *(row[0] for row in ledger.rows("columns") if row[2] == underway.id))
-    ledger.db.execute(f"PRAGMA user_version = {FORMAT}")
+    mark(ledger)
+
+
+def mark(ledger: Ledger) -> None:
+    """Set the format of a catalogue by whether a migration is under way; only inside a transaction."""
+    migrating = ledger.rows("meta", f"name = '{_MIGRATION}'")
+    ledger.db.execute(f"PRAGMA user_version = {MIGRATING if migrating else FORMAT}")
 
 
 def check_taken(catalogue: Catalogue, space: str) -> None:
@@ -135,9 +143,19 @@ def remove_saved(folder: Path, id: str) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def saved_migration(config: Any) -> tuple[str, str] | None:
-    """Return the old and the new space of a saved migration, by its `config.json`; None if it is something else."""
-    if not isinstance(config, dict) or config.get("kind") != _MIGRATION:
+def saved_migration(saved: Path) -> tuple[str, str] | None:
+    """Return the old and the new space of a migration that is saved whole in a folder; None if it is something else."""
+    try:
+        config, _ = read_sealed(saved)
+    except (CommonspaceError, OSError):
         return None
     old, new = config.get("old"), config.get("new")
+    if config.get("kind") != _MIGRATION or config.get("id") != saved.name:
+        return None
     return (old, new) if isinstance(old, str) and isinstance(new, str) else None
+
+
+def record_of(rows: Iterable[tuple[Any, ...]]) -> Underway | None:
+    """Return the migration that stands among rows of the table `meta`; None if there is none."""
+    record = dict(row[:2] for row in rows).get(_MIGRATION)
+    return None if record is None else Underway(**json.loads(record))
