@@ -1,6 +1,8 @@
 """A collection goes from one space to another while it is in use."""
 
 import json
+import threading
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -520,3 +522,46 @@ def test_an_empty_collection_can_go_too(c):
     assert c.search(text="3", k=1, against="text").ids == [3] or c.search(text="3", k=5)
     c.finish_upgrade()
     assert c.space.id == "new"
+
+
+def test_a_reader_finds_every_item_at_every_moment_of_a_migration(c):
+    filled(c, n=120)
+    ids = set(range(120)) - {5}
+    wrong, rounds, over = [], [0], threading.Event()
+
+    def read():
+        with Collection.open(c.path) as reader:
+            while not over.is_set():
+                hits = reader.search(text="4", k=999, with_fields=False)
+                if not ids <= set(hits.ids) or hits.ids[0] not in {h.id for h in hits if h.score == hits[0].score}:
+                    wrong.append(sorted(ids - set(hits.ids)))
+                rounds[0] += 1
+
+    def wait():
+        seen = rounds[0]
+        while rounds[0] < seen + 3 and thread.is_alive():
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for carries in WAYS:
+            c.apply(migration(carries), new_space(), progress=False)
+            wait()
+            c.backfill(share=0.3, progress=False)
+            c.add([{"id": 500 + len(wrong), "text": "500"}], keep="text", progress=False)
+            c.delete(where="id >= 500")
+            wait()
+            c.compact(progress=False)
+            c.roll_back_upgrade(drop_new=carries == "items", progress=False)
+            wait()
+        c.apply(migration(), new_space(), progress=False)
+        c.backfill(progress=False)
+        wait()
+        c.finish_upgrade(drop_old=True)
+        wait()
+    finally:
+        over.set()
+        thread.join()
+    assert rounds[0] > 15
+    assert wrong == []

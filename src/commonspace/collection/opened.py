@@ -220,7 +220,7 @@ class Opened:
         """Return a version, and what searches went by when it was the newest."""
         while True:
             now, state = self._items.snapshot(), self._state
-            if self._items.snapshot() is now:
+            if self._items.fixed is not None or state.version == now.version:
                 return state, now
 
     def _space_of(self, space_id: str) -> Space:

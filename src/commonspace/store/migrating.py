@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,13 @@ class State:
         The space that encodes queries and new items.
     underway : Underway or None
         The migration that is not finished.
+    version : int
+        The newest version of the items at that moment.
     """
 
     space: str
     underway: Underway | None = None
+    version: int = field(default=0, compare=False)
 
     @property
     def serving(self) -> Underway | None:
@@ -81,10 +84,10 @@ class State:
 
 def state_of(catalogue: Catalogue) -> State:
     """Return what stands in the catalogue now."""
-    found = dict(catalogue.rows("meta", f"name IN ('{_SPACE}', '{_MIGRATION}')"))
+    found = dict(catalogue.rows("meta", f"name IN ('{_SPACE}', '{_MIGRATION}', 'version')"))
     space = found.get(_SPACE) or catalogue.get(_SPACE)
     record = found.get(_MIGRATION)
-    return State(str(space), None if record is None else Underway(**json.loads(record)))
+    return State(str(space), None if record is None else Underway(**json.loads(record)), int(found.get("version", 0)))
 
 
 def enter(ledger: Ledger, id: str, old: str, new: str, phase: str) -> None:
