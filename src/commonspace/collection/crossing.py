@@ -186,18 +186,19 @@ class Bridged:
 
     def _galleries(
         self, crossing: Crossing, now: Snapshot, modality: str, lacking: Mask, *, exact: bool
-    ) -> list[tuple[Any, Mask]]:
-        """Return the vectors that stand for items of a modality, and which items."""
+    ) -> list[tuple[Any, Mask | None]]:
+        """Return the vectors that stand for items of a modality, and which items if not all that have them."""
         old = crossing.before[modality]
         if not crossing.migration.stores:
-            return [(self._gallery(now, old, exact=exact), lacking)]
+            some = _some(lacking, now.present(old.name))
+            return [(self._gallery(now, old, exact=exact), some)]
         carried = crossing.carried.get(modality)
         ready = np.zeros(len(now), bool) if carried is None else now.present(carried.name)
-        found: list[tuple[Any, Mask]] = []
+        found: list[tuple[Any, Mask | None]] = []
         if carried is not None and (lacking & ready).any():
-            found.append((self._gallery(now, carried, exact=exact), lacking & ready))
+            found.append((self._gallery(now, carried, exact=exact), _some(lacking & ready, ready)))
         if (late := lacking & ~ready).any():
-            found.append((self._carried_late(crossing, now, old, late), late))
+            found.append((self._carried_late(crossing, now, old, late), None))
         return found
 
     def _carried_late(self, crossing: Crossing, now: Snapshot, old: VectorColumn, late: Mask) -> Gallery:
@@ -221,6 +222,11 @@ class Bridged:
         if self._hubs[0] != crossing.underway.id:
             self._hubs = (crossing.underway.id, HubCorrection())
         return self._hubs[1].apply([gallery], asked, crossing.bank)[0]
+
+
+def _some(wanted: Mask, there: Mask) -> Mask | None:
+    """Return which items take part; None where these are all that are there, so that no search has to filter."""
+    return None if np.array_equal(wanted, there) else wanted
 
 
 def _scale(

@@ -38,8 +38,8 @@ class Side:
         Its name, which hits carry.
     asked : (q, dim) float32, unit rows
         The queries as this side understands them.
-    rows : (n,) bool
-        The items that take part.
+    rows : (n,) bool or None
+        The items that take part; None for all that have one of the vectors.
     scales : sequence of q callables
         What each query's scores become; they must rise.
     """
@@ -47,7 +47,7 @@ class Side:
     inner: Searchable
     side: str
     asked: Floats
-    rows: Mask
+    rows: Mask | None
     scales: Sequence[Callable[[Any], Any]]
 
     @property
@@ -66,7 +66,8 @@ class Side:
 
     def best(self, queries: Floats, k: int, mask: Mask | None) -> tuple[Ints, Floats]:
         """Return rows and scores among which are the k best items; see `Searchable`. `queries` are not looked at."""
-        rows, scores = self.inner.best(self.asked, k, self.rows if mask is None else mask & self.rows)
+        taking = self.rows if mask is None or self.rows is None else mask & self.rows
+        rows, scores = self.inner.best(self.asked, k, mask if taking is None else taking)
         if scores.size:
             scores = np.stack([scale(own) for scale, own in zip(self.scales, scores, strict=True)])
         return rows, scores.astype(np.float32, copy=False)
