@@ -34,7 +34,7 @@ class Figures:
     trend : mapping of str to (mapping of str to Trend)
         Way -> direction -> how what is kept changes with the size of the gallery.
     joint : float
-        Confidence of each interval of `kept` that makes all of them hold at once with the confidence asked for.
+        Confidence of each interval of `kept` that makes all lower ends hold at once with the confidence asked for.
     """
 
     quality: Mapping[str, Mapping[str, Estimate]]
@@ -126,7 +126,10 @@ def kept_of(way: str, values: Mapping[str, np.ndarray], groups: np.ndarray, conf
 def joint_confidence(
     values: Values, directions: list[Direction], rivals: Sequence[str], confidence: float, resamples: int, seed: int
 ) -> float:
-    """Return the confidence of single intervals with which all those of the rivals hold at once, in all directions."""
+    """Return the confidence of single intervals with which the lower ends of all rivals hold at once, everywhere.
+
+    Only lower ends are asked about, so that the quantile is that of intervals which miss twice as often on two sides.
+    """
     from scipy import special
 
     labels = np.concatenate([_units(d) for d in directions])
@@ -142,7 +145,7 @@ def joint_confidence(
     units = int(member.max()) + 1
     if not columns or units < 2:
         return confidence
-    c = joint_quantile(np.stack(columns, axis=1), confidence, resamples, np.random.default_rng(seed))
+    c = joint_quantile(np.stack(columns, axis=1), max(2 * confidence - 1, 0.5), resamples, np.random.default_rng(seed))
     least = t_quantile(confidence, units - 1)
     return float(2 * special.stdtr(units - 1, max(c, least)) - 1)
 

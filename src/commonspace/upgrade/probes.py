@@ -237,7 +237,7 @@ def _direction(
     if len(rows) > most:
         turn = rng.permutation(len(asking))[np.searchsorted(asking, groups[rows])]
         order = np.argsort(turn, kind="stable")
-        last = turn[order[most - 1]]  # the thing that reaches the limit is left out where others are there already
+        last = turn[order[most]]  # the thing that goes beyond the limit is left out where others are there already
         kept = order[turn[order] < max(last, 1)][:most]
         rows = np.sort(rows[kept])
     return replace(every, rows=rows, groups=groups[rows], own=itself[rows], things=things is not None)

@@ -89,7 +89,7 @@ class Study:
         for name, spec in _kinds(bridges).items():
             shown.advance(note=name)
             study._bridge(name, spec, crossed)
-        best = Best.of(bench, study.whole, list(crossed)) if crossed else None
+        best = Best.of(bench, study.whole, crossed) if crossed else None
         known = Ways(bench, crossed, best, study.pairs, hits)
         study._measure(*_combined(known, shares, depths))
         return study

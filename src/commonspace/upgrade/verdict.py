@@ -9,9 +9,9 @@ In this order, with q the metric of an option, o the old space, n a full re-embe
     re-embed            otherwise
 
 The lower ends hold for all bridges and shares at once, because the verdict picks among them: whichever it picks, the
-chance that it keeps less than its interval says is at most 1 - confidence. The verdict is `certain` where the intervals
-leave room for no other: nothing cheaper reaches `keep` by its upper end, and, where the answer is no, a gain that is
-`worth` the trouble would have been seen.
+chance that it keeps less than its lower end says is at most 1 - confidence. The verdict is `certain` where the
+intervals leave room for no other: nothing cheaper reaches `keep` by its upper end, and, where the answer is no, a gain
+that is `worth` the trouble would have been seen.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def decide(options: Sequence[Option], rule: Rule) -> Verdict:
             cheaper = [o for o in tried[:i] if _price(o)[:4] < _price(option)[:4]]
             certain, why = _left_open(cheaper, rule)
             far, beyond = _beyond(option, rule)
-            said = (f"{option.name} keeps {_kept(option)}.", *why, *beyond)
+            said = (f"{option.name} keeps {_kept(option)}.", *_than_old(option, rule), *why, *beyond)
             return Verdict(_WORDS[option.kind], option, certain and not far, (*gains, *said))
     certain, why = _left_open(tried, rule)
     best = max(tried, key=lambda o: o.least_kept, default=None)
@@ -154,6 +154,17 @@ def _refused(new: Option, rule: Rule) -> tuple[bool, list[str]]:
         f"No gain is shown, but one of {c.high:+.3f} in {d} may have gone unseen. {_more(c.n, times)} to see one of "
         f"{rule.worth:g} in four cases of five."
     ]
+
+
+def _than_old(option: Option, rule: Rule) -> list[str]:
+    """Return how the option stands beside the old space, which it replaces."""
+    if not option.against_old:
+        return []
+    better = rule.better(option)
+    same = [d for d in option.against_old if d not in better]
+    said = [f"better in {', '.join(better)}"] if better else []
+    said += [f"no difference is shown in {', '.join(same)}"] if same else []
+    return [f"Beside the old space: {'; '.join(said)}."]
 
 
 def _left_open(cheaper: Sequence[Option], rule: Rule) -> tuple[bool, list[str]]:

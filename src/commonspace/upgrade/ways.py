@@ -25,6 +25,7 @@ from commonspace.upgrade.scaling import ScorePairs, level_of
 BOTH = "both encoders"
 FOUND = 10  # places of the old space's answers that count as hits
 ORDERS = {"random": "random", "hits": "most found", "asked": "most asked"}
+NEAR = 0.005  # what two bridges may differ by in what they keep, before it counts
 _FIRST = 4.0  # more than any two cosines differ
 
 
@@ -44,9 +45,10 @@ class Best:
     by_fold: tuple[str, ...]
 
     @classmethod
-    def of(cls, bench: Bench, values: Values, names: list[str]) -> Best:
-        """Choose among the bridges of these names."""
+    def of(cls, bench: Bench, values: Values, bridges: Mapping[str, CrossFitted]) -> Best:
+        """Choose among bridges; of those that keep nearly the same, one that writes nothing."""
         folds = {d.task: bench.fold_of(d) for d in bench.directions}
+        cheap_first = sorted(bridges, key=lambda n: bridges[n].carries == "items")
 
         def best(but: int) -> str:
             def least(name: str) -> float:
@@ -57,7 +59,8 @@ class Best:
                     shares.append(found[name][rows].sum() / full if full else 0.0)
                 return min(shares)
 
-            return max(names, key=least)
+            kept = {name: least(name) for name in bridges}
+            return next(n for n in cheap_first if kept[n] >= max(kept.values()) - NEAR)
 
         return cls(best(-1), tuple(best(f) for f in range(bench.folds.count)))
 

@@ -6,7 +6,7 @@ from scipy import optimize, stats
 
 from commonspace.core.errors import BadInput
 from commonspace.measure import compare
-from commonspace.measure.statistics.ratio import combined, joint_quantile, ratio
+from commonspace.measure.statistics.ratio import cautious, combined, fieller, joint_quantile, ratio
 
 
 def values(n=80, seed=0, kept=0.8):
@@ -59,14 +59,15 @@ def test_all_intervals_agree_where_there_are_many_queries(interval):
     assert found.high == pytest.approx(plain.high, abs=0.2 * width)
 
 
-def test_the_cautious_end_is_that_of_one_more_query_that_keeps_nothing():
+def test_the_cautious_end_is_that_with_queries_more_that_keep_nothing():
     a, b = values(30)
-    found = ratio(a, b)
-    more = ratio(np.append(a, 0), np.append(b, b.mean()), interval="fieller", confidence=0.95)
-    c30, c31 = (stats.t.ppf(0.975, g) for g in (29, 30))
-    assert found.low == pytest.approx(more.low, abs=0.1 * (c30 - c31) + 0.01)
-    assert found.low < ratio(a, b, interval="fieller").low
-    assert found.high == ratio(a, b, interval="fieller").high
+    b[:5] = a[:5] = 0
+    b[5:] = np.maximum(b[5:], 0.01)
+    more, full = np.append(a, [0, 0]), np.append(b, np.full(2, b[5:].mean()))
+    assert fieller(a, b, 2.8, lost=2) == pytest.approx(fieller(more, full, 2.8))
+    assert cautious(a, b, 2 * math.sqrt(2))[0] == pytest.approx(fieller(more, full, 2 * math.sqrt(2))[0])
+    assert cautious(a, b, 2.8)[0] < fieller(a, b, 2.8)[0]
+    assert cautious(a, b, 2.8)[1] == fieller(a, b, 2.8)[1]
 
 
 def test_the_lower_end_covers_where_losses_are_rare_and_lumpy():

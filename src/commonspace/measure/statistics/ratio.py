@@ -7,7 +7,8 @@ G groups and c a quantile:
     fieller    all r for which a t-test of the group sums A_g - r B_g would not reject that they are 0 on average, the
                ends of a quadratic inequality; the same as the interval of a paired difference where B_g is the number
                of queries (`paired`)
-    cautious   the same, but the lower end is that of G + 1 groups, of which the last has A = 0 and B = mean B_g
+    cautious   the same, but the lower end is that with c^2 / 4 groups more, of which A is 0 and B the mean of those
+               B_g that are not: one where c is 2, two where it is 2.8
     bca        the bootstrap of `bca`, whole groups drawn, both sums from the same draw
     delta      r +- c s(A_g - r B_g) sqrt(G) / sum B_g
 
@@ -112,31 +113,44 @@ def ratio(
     )  # fmt: skip
 
 
-def fieller(a: np.ndarray, b: np.ndarray, c: float) -> tuple[float, float]:
-    """Return the ends of Fieller's interval of sum a / sum b, from (G,) sums of groups and a critical |t|.
+def fieller(a: np.ndarray, b: np.ndarray, c: float, lost: float = 0.0) -> tuple[float, float]:
+    """Return the ends of Fieller's interval of sum a / sum b.
 
     Where the denominator may be 0, nothing but 0 and infinity is certain. A single group gives the ratio twice.
+
+    Parameters
+    ----------
+    a, b : (G,) float64
+        Sums of groups.
+    c : float
+        Critical |t|.
+    lost : float
+        So many groups more are counted in, of which a is 0 and b as it is on average where it is not 0.
     """
-    g, total = len(a), b.sum()
-    if not total:
+    if not b.any():
         return 0.0, math.inf
-    r = float(a.sum() / total)
-    if g < 2:
+    r = float(a.sum() / b.sum())
+    if len(a) < 2:
         return r, r
+    weights = np.append(np.ones(len(a)), lost)
+    a, b = np.append(a, 0.0), np.append(b, b[b > 0].mean())
+    g = weights.sum()
     k = c**2 / g
-    (va, vab), (_, vb) = np.cov(a, b)
-    square = b.mean() ** 2 - k * vb
+    mean_a, mean_b = float(weights @ a) / g, float(weights @ b) / g
+    x, y = a - mean_a, b - mean_b
+    va, vab, vb = (float(weights @ s) / (g - 1) for s in (x * x, x * y, y * y))
+    square = mean_b**2 - k * vb
     if square <= 0:
         return 0.0, math.inf
-    middle = (a.mean() * b.mean() - k * vab) / square
-    half = math.sqrt(max(middle**2 - (a.mean() ** 2 - k * va) / square, 0.0))
+    middle = (mean_a * mean_b - k * vab) / square
+    half = math.sqrt(max(middle**2 - (mean_a**2 - k * va) / square, 0.0))
     return max(min(middle - half, r), 0.0), max(middle + half, r)
 
 
 def cautious(a: np.ndarray, b: np.ndarray, c: float) -> tuple[float, float]:
-    """Return Fieller's interval, its lower end as if one more group had been seen that keeps nothing."""
+    """Return Fieller's interval, its lower end as if c^2 / 4 groups more had been seen that keep nothing."""
     low, high = fieller(a, b, c)
-    return min(low, fieller(np.append(a, 0.0), np.append(b, b.mean()), c)[0]), high
+    return min(low, fieller(a, b, c, lost=c * c / 4)[0]), high
 
 
 def delta(a: np.ndarray, b: np.ndarray, c: float) -> tuple[float, float]:

@@ -3,9 +3,9 @@
     carries="items"      stored vectors go forward, old -> new; queries stay what the new encoder gives
     carries="queries"    queries go back, new -> old; what is stored stays as it is, and so does its index
 
-A bridge learns from items that both spaces have encoded and never sees a raw item. Each modality has a map of its own,
-because encoders differ by modality; vectors whose modality is not known, such as a query given as a vector, and
-modalities that it has not learned take one that was learned from all.
+A bridge learns from items that both spaces have encoded and never sees a raw item. It is told the modality of what it
+carries, because encoders differ by modality; vectors whose modality is not known, such as a query given as a vector,
+and modalities that it has not learned cross by what was learned from all.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from commonspace.core.errors import BadInput
 from commonspace.core.method import Method, check_choice
-from commonspace.core.protocols import Map
 from commonspace.core.random import RandomState, generator
-from commonspace.core.registry import describe, restore
 from commonspace.core.vectors import check_vectors, unit
 from commonspace.upgrade.pairs import Pairs
 
 CARRIES = ("items", "queries")
-#: Stands for the map learned from all modalities together.
+#: Stands for what was learned from all modalities together.
 ANY = ""
+# Rows that cross at once: what a million of them need beside input and output is some 30 MB.
+BLOCK = 8192
 
 
 class Bridge(Method):
@@ -47,13 +48,21 @@ class Bridge(Method):
         self.carries = carries
 
     def fit(self, pairs: Pairs, *, random_state: RandomState = 0) -> Self:
-        """Learn from items of both spaces."""
+        """Learn from items of both spaces.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            Items; a modality may have many, few or none.
+        random_state : int, Generator or None
+            Seed of whatever is drawn in learning.
+        """
         check_choice("carries", self.carries, CARRIES)
         forward = self.carries == "items"
         source, target = (pairs.old, pairs.new) if forward else (pairs.new, pairs.old)
-        old, new = pairs.dims
-        self.dims_ = [old, new] if forward else [new, old]
         self.learn(source, target, generator(random_state))
+        old, new = pairs.dims
+        self.dims_ = [old, new] if forward else [new, old]  # last: a bridge that was interrupted has learned nothing
         return self
 
     def carry(self, vectors: Any, modality: str | None = None) -> np.ndarray:
@@ -62,13 +71,37 @@ class Bridge(Method):
         Parameters
         ----------
         vectors : (n, dim) array
-            Rows of the space where it starts.
+            Rows of the space where it starts. They are read a block at a time, so that they may lie in a mapped file.
         modality : str, optional
             What was encoded.
+
+        Raises
+        ------
+        SpaceMismatch
+            If they have another dimension.
+        BadInput
+            If a row is NaN, infinite or zero, named by its position.
         """
         self.check_fitted()
-        rows = unit(check_vectors(vectors, name="vectors", dim=self.dims_[0], allow_zero=False))
-        return unit(self.cross(rows, modality)) if len(rows) else np.empty((0, self.dims_[1]), np.float32)
+        start, land = self.dims_
+        shape = np.shape(vectors)
+        if len(shape) != 2 or shape[1] != start or not shape[0]:
+            return np.empty((len(check_vectors(vectors, name="vectors", dim=start)), land), np.float32)
+        out = np.empty((shape[0], land), np.float32)
+        for first in range(0, shape[0], BLOCK):
+            block = slice(first, first + BLOCK)
+            try:
+                rows = check_vectors(vectors[block], name="vectors", dim=start, allow_zero=False)
+            except BadInput:
+                check_vectors(vectors, name="vectors", dim=start, allow_zero=False)  # says the place among all
+                raise
+            out[block] = lengthened(self.cross(lengthened(rows), modality))
+        return out
+
+    def check_fitted(self) -> None:
+        """Raise `NotFitted` before `fit` has come to its end."""
+        if not hasattr(self, "dims_"):
+            super().check_fitted()
 
     def learn(
         self, source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray], rng: np.random.Generator
@@ -81,42 +114,13 @@ class Bridge(Method):
         raise NotImplementedError
 
 
-class MapBridge(Bridge):
-    """A bridge of one `Map` a modality, and one for all."""
+def lengthened(rows: np.ndarray) -> np.ndarray:
+    """Return the rows at length one, as `core.vectors.unit` does, in float32 where their lengths allow it.
 
-    def build(self) -> Map:
-        """Return the map to fit."""
-        raise NotImplementedError
-
-    def learn(
-        self, source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray], rng: np.random.Generator
-    ) -> None:
-        """Fit the maps."""
-        self._maps: dict[str, Map] = {m: self.build().fit(x, target[m]) for m, x in source.items()}
-        every = [np.concatenate([side[m] for m in source]) for side in (source, target)]
-        alone = len(source) == 1
-        self._maps[ANY] = next(iter(self._maps.values())) if alone else self.build().fit(*every)
-
-    def cross(self, rows: np.ndarray, modality: str | None) -> np.ndarray:
-        """Return the mapped rows, measured from where the target space has its origin."""
-        known = self._maps.get(modality or ANY, self._maps[ANY])
-        away = known.transform_target(np.zeros((1, self.dims_[1]), np.float32))
-        landed: np.ndarray = known.transform(rows) - away
-        return landed
-
-    def state(self) -> dict[str, Any]:
-        """Return what was learned; the arrays of a map are named after its modality."""
-        if not hasattr(self, "_maps"):
-            return {}
-        arrays = {f"{m}/{k}": v for m, one in self._maps.items() for k, v in one.split_state()[1].items()}
-        return {**super().state(), "maps_": {m: describe(one) for m, one in self._maps.items()}, **arrays}
-
-    def load_state(self, plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
-        """Put back what `split_state` returned."""
-        described = plain["maps_"]
-        super().load_state({k: v for k, v in plain.items() if k != "maps_"}, {})
-        self._maps = {}
-        for m, one in described.items():
-            mine = {k.removeprefix(f"{m}/"): v for k, v in arrays.items() if k.rpartition("/")[0] == m}
-            self._maps[m] = restore("Map", one, mine)
-        return self
+    A block crosses in one matrix product; the care that `unit` takes of tiny and huge rows costs twice that.
+    """
+    square = np.einsum("ij,ij->i", rows, rows)
+    if square.dtype == np.float32 and square.min(initial=1) > 1e-12 and square.max(initial=1) < 1e12:
+        out: np.ndarray = rows / np.sqrt(square)[:, None]
+        return out
+    return unit(rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from commonspace.core.protocols import Map
 from commonspace.core.registry import register
 from commonspace.reshape.procrustes import Procrustes
-from commonspace.upgrade.bridges.base import MapBridge
+from commonspace.upgrade.bridges.maps import MapBridge
 
 
 @register("procrustes", protocol="Bridge", synonyms=("rotation",), claim="upgrade/migrations")

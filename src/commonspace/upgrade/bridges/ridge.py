@@ -8,7 +8,7 @@ from __future__ import annotations
 from commonspace.core.protocols import Map
 from commonspace.core.registry import register
 from commonspace.reshape.ridge import Ridge
-from commonspace.upgrade.bridges.base import MapBridge
+from commonspace.upgrade.bridges.maps import MapBridge
 
 
 @register("ridge", protocol="Bridge", synonyms=("linear",), claim="upgrade/migrations")
