@@ -89,4 +89,6 @@ def migration(carries="items", old=None, new=None, scales=None):
     bridge = None if carries is None else RidgeBridge(carries=carries).fit(pairs)
     if scales is None:
         scales = {"text->image": Scale(1.2, -0.1), "->image": Scale(0.9, 0.05), "->text": Scale(1.1, 0.02)}
-    return Migration(old.id, new.id, new.dim, bridge, scales)
+    samples = {m: (pairs.old[m][:30], pairs.new[m][:30]) for m in pairs.modalities}
+    samples = samples if any(s.standard for s in scales.values()) else {}
+    return Migration(old.id, new.id, new.dim, bridge, scales, samples)

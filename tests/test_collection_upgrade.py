@@ -15,6 +15,7 @@ from tests.upgrades import WAYS, N, check, filled, naive, rows, upgraded
 from commonspace import BadInput, Collection, NotFound, SpaceMismatch
 from commonspace.core.bags import Bags
 from commonspace.core.vectors import unit
+from commonspace.upgrade.scale import Scale
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,20 @@ def test_searches_find_what_a_loop_over_both_sides_finds(c, carries, native):
     else:
         with pytest.raises(BadInput, match="asked by vector, since there is no bridge"):
             c.search(raw)
+
+
+@pytest.mark.parametrize("carries", ["queries", None])
+def test_scales_between_standard_scores_take_the_level_of_each_query(c, carries):
+    filled(c)
+    standard = {"text->image": Scale(1.1, -0.2, True), "->": Scale(0.8, 0.1, True)}
+    c.apply(migration(carries, scales=standard), new_space(), progress=False)
+    c.backfill(share=0.4, progress=False)
+    for query in ({"text": "4"}, {"text": "30", "image": "12"}):
+        check(c.search(query, k=9), naive(c, query), 9)
+        check(c.search(query, k=5, hubs="csls"), naive(c, query, hubs=True), 5)
+    both = [{"text": "4"}, {"image": "9"}]
+    for query, hits in zip(both, c.search_many(both, k=7), strict=True):
+        check(hits, naive(c, query), 7)
 
 
 def test_every_hit_says_which_side_found_it_and_the_plan_what_was_done(c):

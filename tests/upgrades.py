@@ -55,7 +55,7 @@ def naive(c, query, against=("text", "image"), weights=None, hubs=False, where=l
     asks = next(iter(query)) if len(query) == 1 and "vector" not in query else None
     scores = {}
     for a in against:
-        scale = m.scale(asks, a)
+        scale = m.scale(asks, a, back, q)
         banks = [(p, new.bank(p)) for p in query if p != "vector"]
         for id in {*stored.get(("old", a), {}), *stored.get(("new", a), {})}:
             if not where(id):
