@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -219,3 +220,24 @@ def test_a_stream_that_began_in_a_space_that_is_gone_is_refused(c, monkeypatch):
     assert 900 in c.search(text="0", k=99).ids
     with pytest.raises(BadInput):
         c.finish_upgrade()
+
+
+def test_what_a_killed_end_has_left_goes_with_the_clean_up(c, monkeypatch):
+    filled(c)
+    m = migration()
+    c.apply(m, new_space(), progress=False)
+    c.roll_back_upgrade(progress=False)
+    left = c.path / "spaces" / m.id
+    m.save(left)
+    assert c.verify(progress=False).leftovers
+    c.clean_up(timedelta(0))
+    assert left.exists()  # a writer may be about to enter it
+    monkeypatch.setattr("commonspace.store.upkeep.GRACE", -1.0)
+    assert c.clean_up(timedelta(0)).bytes > 0
+    assert not left.exists()
+    assert c.search(text="4", k=1)
+    with pytest.raises(SpaceMismatch, match="was built with the space old, not new"):
+        c.add([{"id": 70}], vectors={"text": np.ones((1, 8))}, space_id="new", progress=False)
+    c.apply(m, progress=False)
+    with pytest.raises(SpaceMismatch, match="goes from the space old to new"):
+        c.add([{"id": 70}], vectors={"text": np.ones((1, 8))}, space_id="old", progress=False)

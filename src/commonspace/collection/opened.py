@@ -255,7 +255,13 @@ class Opened:
             )
 
     def _check_space(self, space_id: str) -> None:
-        if space_id != self._space_id:
+        state = self._state
+        if state.serving is not None and space_id == state.serving.old:
+            raise SpaceMismatch(
+                f"{self._path} goes from the space {space_id} to {state.space}: new vectors must be of the latter, "
+                "collection.space"
+            )
+        if space_id != state.space:
             raise SpaceMismatch(
                 f"{self._path} was built with the space {self._space_id}, not {space_id}; vectors of two spaces "
                 "cannot be compared. Use its own space (collection.space), or make a new collection"

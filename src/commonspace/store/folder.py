@@ -11,9 +11,11 @@ name.cs/
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,17 @@ def add_space(folder: Path, catalogue: Catalogue, space: Any, *, note: Callable[
         raise CommonspaceError(f"cannot save the space {space.id} in {folder}: {e.strerror or e}") from e
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, catalogue: Catalogue, *, grace: float) -> int:
+    """Remove what killed calls have left among the saved spaces and is older than some seconds; return its bytes."""
+    place, known, size = folder / SPACES, set(catalogue.spaces()), 0
+    for left in place.iterdir() if place.is_dir() else ():
+        with contextlib.suppress(OSError):
+            if left.name not in known and time.time() - left.stat().st_mtime > grace:
+                size += sum(map(size_of, below(left)))
+                shutil.rmtree(left, ignore_errors=True)
+    return size
 
 
 def names_folder(space: str) -> bool:
