@@ -46,6 +46,19 @@ def test_items_of_the_collection_are_encoded_by_the_new_space_only(c):
     assert c.upgrading() is None
 
 
+def test_what_a_cache_had_does_not_make_the_encoder_look_fast(c):
+    class Cached(Planted):
+        def encode_items(self, items, modality, *, on_error="raise", cache=None):
+            found = super().encode_items(items, modality, on_error=on_error)
+            found.cached = 0 if cache is False else len(items)
+            return found
+
+    new = Cached(id="new", dim=10, seed=2)
+    plan, _, by_new = calls(c, new, probes=80)
+    assert by_new == 2 * (80 + 64)
+    assert "64 of" in plan.corpus.measured_on
+
+
 def test_a_group_is_drawn_whole_and_asks_within_a_modality_too(c):
     plan, *_ = calls(c, new_space(), probes=81, group="thing")
     assert plan.galleries == {"text": 82, "image": 82}
