@@ -54,6 +54,17 @@ def test_a_plan_that_was_saved_can_be_carried_out_later(tmp_path):
     assert len(list((tmp_path / "plan").glob("bridge-*"))) == 6  # one a bridge, however many options use it
 
 
+def test_a_migration_can_put_scores_of_the_old_space_on_the_scale_of_the_new_one():
+    plan = plan_upgrade(worlds.rotated(200), **QUICK)
+    for option in ("ridge of queries", "25% random, rest both encoders"):
+        migration = plan.migration(option)
+        for asks in ("", *(d.partition("->")[0] for d in plan.directions)):
+            for m, (old, new) in migration.samples.items():
+                across = old[0] if migration.bridge is None else migration.bridge.carry(new[:1])[0]
+                assert not migration.scale(asks, m, across, new[0]).standard
+    assert not plan.migration("ridge of items").samples  # whose scales are between plain scores
+
+
 def test_the_same_seed_gives_the_same_plan_but_for_the_clock():
     def told(seed):
         plan = plan_upgrade(worlds.rotated(60), random_state=seed, shares=[0.5], **QUICK).to_dict()

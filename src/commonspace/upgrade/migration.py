@@ -7,7 +7,7 @@ are never taken for vectors of either space.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,7 @@ class Migration:
             "scales": {d: s.to_dict() for d, s in self.scales.items()}, "samples": sorted(self.samples),
         }  # fmt: skip
         about = f"# A migration\n\nFrom the space {self.old} to {self.new}, through {self.bridge or 'both encoders'}.\n"
-        samples = {f"{m}/{side}": x for m, both in self.samples.items() for side, x in zip(SIDES, both, strict=True)}
+        samples = pack(self.samples)
         files = {"bridge": arrays, **({"samples": samples} if samples else {})}
         write_sealed(path, config, files, readme=about)
 
@@ -110,11 +110,20 @@ class Migration:
         try:
             bridge = config["bridge"] and restore("Bridge", config["bridge"], below(arrays["bridge"], ""))
             scales = {d: Scale(**s) for d, s in config["scales"].items()}
-            drawn = arrays.get("samples", {})
-            samples = {m: (drawn[f"{m}/{SIDES[0]}"], drawn[f"{m}/{SIDES[1]}"]) for m in config["samples"]}
+            samples = unpack(arrays.get("samples", {}), config["samples"])
             found = cls(config["old"], config["new"], config["dim"], bridge, scales, samples)
         except (KeyError, TypeError, AttributeError) as e:
             raise Corrupt(f"the migration in {path} is incomplete ({e!r}): restore the folder from a copy") from e
         if found.id != config["id"]:
             raise Corrupt(f"the migration in {path} is not the one that was saved: restore the folder from a copy")
         return found
+
+
+def pack(samples: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return vectors of both spaces as named arrays of one file."""
+    return {f"{m}/{side}": x for m, both in samples.items() for side, x in zip(SIDES, both, strict=True)}
+
+
+def unpack(arrays: Mapping[str, np.ndarray], modalities: Iterable[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return what `pack` made an array of each of."""
+    return {m: (arrays[f"{m}/{SIDES[0]}"], arrays[f"{m}/{SIDES[1]}"]) for m in modalities}

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.progress import Task, silent, task
 from commonspace.core.random import RandomState, generator, seed_of
@@ -26,6 +28,8 @@ from commonspace.upgrade.scale import Scale
 from commonspace.upgrade.showing import lines, sheet
 from commonspace.upgrade.study import Study
 from commonspace.upgrade.verdict import Rule, decide
+
+SAMPLE = 256  # items that tell a query's level; more would change the third digit
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Plan:
         Option -> the bridge that it uses, learned from all probes.
     scales : mapping of str to (mapping of str to Scale)
         Option -> direction -> what brings scores across its bridge to the scale of the new space.
+    samples : mapping of str to (old, new) arrays
+        Modality -> vectors of some probes in both spaces, for the levels of queries, see `Scale`.
     """
 
     verdict: str
@@ -91,6 +97,7 @@ class Plan:
     confidence: float
     bridges: Mapping[str, Bridge] = field(default_factory=dict, repr=False)
     scales: Mapping[str, Mapping[str, Scale]] = field(default_factory=dict, repr=False)
+    samples: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> Option:
         found = {o.name: o for o in self.options}
@@ -121,8 +128,9 @@ class Plan:
                     else "it was measured for comparison; name a bridge, a share, or re-embed"
                 )
             )
-        bridge = self.bridges.get(one.name)
-        return Migration(self.old, self.new, self.dims[1], bridge, dict(self.scales.get(one.name, {})))
+        scales = dict(self.scales.get(one.name, {}))
+        samples = self.samples if any(s.standard for s in scales.values()) else {}
+        return Migration(self.old, self.new, self.dims[1], self.bridges.get(one.name), scales, samples)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as a folder of `config.json`, bridges and `README.md`, to be carried out later."""
@@ -239,8 +247,14 @@ def plan_upgrade(
         chosen=told.chosen.name, directions=tuple(d.task for d in found), left_out={**left_out, **study.left_out},
         labelled=labelled, metric=measured.label, old=old, new=new, dims=probes.items.dims, corpus=corpus,
         galleries={m: len(x) for m, x in probes.items.old.items()}, learned=dealt.learned, confidence=confidence,
-        bridges=study.bridges, scales=study.scales,
+        bridges=study.bridges, scales=study.scales, samples=_samples(probes, np.random.default_rng(bench.seed)),
     )  # fmt: skip
+
+
+def _samples(probes: Probes, rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return some items of each modality in both spaces."""
+    drawn = {m: np.sort(rng.permutation(len(x))[:SAMPLE]) for m, x in probes.items.old.items() if len(x) > 1}
+    return {m: (probes.items.old[m][rows], probes.items.new[m][rows]) for m, rows in drawn.items()}
 
 
 def _check_shares(shares: Sequence[float]) -> list[float]:

@@ -16,6 +16,7 @@ from commonspace.measure.statistics.comparison import Comparison
 from commonspace.measure.statistics.estimates import Estimate
 from commonspace.store.sealed import read_sealed, write_sealed
 from commonspace.upgrade.bridges.base import Bridge
+from commonspace.upgrade.migration import pack, unpack
 from commonspace.upgrade.options import Corpus, Cost, Option, Trend
 from commonspace.upgrade.scale import Scale
 
@@ -38,9 +39,11 @@ def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
     scales = {o: {d: s.to_dict() for d, s in by.items()} for o, by in plan.scales.items()}
     config: dict[str, Any] = {
         "format": FORMAT, "kind": KIND, "plan": plan.to_dict(), "uses": uses, "scales": scales,
-        "bridges": [describe(b) for b in different],
+        "bridges": [describe(b) for b in different], "samples": sorted(plan.samples),
     }  # fmt: skip
     arrays: dict[str, Mapping[str, np.ndarray]] = {f"bridge-{i}": b.split_state()[1] for i, b in enumerate(different)}
+    if plan.samples:
+        arrays["samples"] = pack(plan.samples)
     write_sealed(path, config, arrays, readme=f"# A plan\n\n```\n{plan}\n```\n")
 
 
@@ -61,6 +64,7 @@ def read_plan(path: str | os.PathLike[str]) -> dict[str, Any]:
             "corpus": Corpus(**plain["corpus"]),
             "bridges": {o: bridges[i] for o, i in config["uses"].items()},
             "scales": {o: {d: Scale(**s) for d, s in by.items()} for o, by in config["scales"].items()},
+            "samples": unpack(arrays.get("samples", {}), config["samples"]),
         }
     except (KeyError, TypeError, IndexError, AttributeError) as e:
         raise Corrupt(f"the plan in {path} is incomplete ({e!r}): restore the folder from a copy") from e
