@@ -67,7 +67,7 @@ def test_a_migration_can_put_scores_of_the_old_space_on_the_scale_of_the_new_one
 
 def test_the_same_seed_gives_the_same_plan_but_for_the_clock():
     def told(seed):
-        plan = plan_upgrade(worlds.rotated(150), random_state=seed, **QUICK).to_dict()
+        plan = plan_upgrade(worlds.rotated(60), random_state=seed, shares=[0.5], **QUICK).to_dict()
         for option in plan["options"]:
             option["cost"] = {k: v for k, v in option["cost"].items() if "seconds" not in k}
         return plan
@@ -115,10 +115,10 @@ def test_half_known_and_half_not_is_a_partial_backfill():
     """A part of what the new space knows, the old one never knew: no bridge brings it back, a share of new vectors
     does."""
     rng = np.random.default_rng(0)
-    new = worlds.two_views(rng, 1200, 24, 0.9)
+    new = worlds.two_views(rng, 700, 24, 0.9)
     known = np.arange(24) < 18
     old = {m: np.where(known, x, 0.5 * rng.normal(size=x.shape)) for m, x in new.items()}
-    plan = plan_upgrade(worlds.probes(old, new), keep=0.88, **QUICK)
+    plan = plan_upgrade(worlds.probes(old, new), keep=0.85, **QUICK)
     assert plan.verdict == "partial backfill"
     assert 0 < plan.share < 1
     shares = [o for o in plan.options if o.kind == "partial" and o.bridge]

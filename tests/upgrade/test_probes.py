@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from commonspace.core.errors import BadInput
+from commonspace.core.errors import BadInput, NotFound
 from commonspace.upgrade.pairs import Pairs
 from commonspace.upgrade.probes import LEAST, Probes, directions_of
 
@@ -95,6 +95,15 @@ def test_of_too_many_queries_whole_things_are_drawn():
 def test_too_few_probes_are_refused_with_the_number_that_is_needed():
     with pytest.raises(BadInput, match=rf"at least {LEAST} must"):
         directions(Probes(pairs(5), {m: np.arange(5) for m in ("text", "image")}))
+
+
+def test_only_directions_that_count_are_measured():
+    probes = Probes(pairs(), {m: np.arange(30) for m in ("text", "image")})
+    found, left_out = directions_of(probes, 10, 1000, np.random.default_rng(0), ["image->text"])
+    assert [d.task for d in found] == ["image->text"]
+    assert left_out["text->image"] == "it was not asked for"
+    with pytest.raises(NotFound, match="text->image"):
+        directions_of(probes, 10, 1000, np.random.default_rng(0), ["text->sound"])
 
 
 def test_a_row_without_a_label_is_a_thing_of_its_own():

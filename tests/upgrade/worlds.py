@@ -21,7 +21,7 @@ def probes(old, new, n=None):
     return Probes(Pairs(old, new), things={m: np.arange(n) for m in old})
 
 
-def rotated(n=600, dim=24, seed=0):
+def rotated(n=400, dim=24, seed=0):
     """The old space, seen through a rotation, is all but the new one; a little of it is new."""
     rng = np.random.default_rng(seed)
     turn = rotation(rng, dim)
@@ -30,13 +30,13 @@ def rotated(n=600, dim=24, seed=0):
     return probes(old, new)
 
 
-def unrelated(n=600, dim=24, seed=0):
+def unrelated(n=400, dim=24, seed=0):
     """The new space knows what the old one knows nothing of."""
     rng = np.random.default_rng(seed)
     return probes(two_views(rng, n, dim, 1.5), two_views(rng, n, dim, 0.7))
 
 
-def worse(n=600, dim=24, seed=0):
+def worse(n=400, dim=24, seed=0):
     """The new space is the old one with noise."""
     rng = np.random.default_rng(seed)
     old = two_views(rng, n, dim, 0.7)

@@ -171,6 +171,7 @@ def plan_upgrade(
     bridges: Sequence[Any] | None = None,
     keep: float = 0.95,
     metric: Any = "recall@10",
+    directions: Sequence[str] | None = None,
     shares: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 0.9),
     depths: Sequence[int] = (50,),
     folds: int = 5,
@@ -196,6 +197,9 @@ def plan_upgrade(
         Share of the quality of a full re-embed that is enough.
     metric : str or metric
         A mean of queries of which more is better.
+    directions : sequence of str, optional
+        Those that count, as ``"text->image"``; all by default. One of which there are few queries, or nobody asks,
+        stands in the way of a verdict.
     shares : sequence of float
         Shares of the items to encode anew.
     depths : sequence of int
@@ -223,7 +227,7 @@ def plan_upgrade(
     rule, measured = Rule(keep), _check_metric(metric)
     rng = generator(random_state)
     k = getattr(measured, "k", None) or 10
-    found, left_out = directions_of(probes, k, check_positive("most", most), rng)
+    found, left_out = directions_of(probes, k, check_positive("most", most), rng, directions)
     dealt = Folds.deal(probes, folds, rng)
     halves = {d.task: Half.of(probes, d, k, rng) for d in found}
     bench = Bench(probes, dealt, found, halves, measured, seed_of(rng))

@@ -10,14 +10,14 @@ What is right for a query is known in one of three ways, the best first:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from commonspace.core.errors import BadInput
+from commonspace.core.errors import BadInput, NotFound
 from commonspace.measure.metrics.relevance import Relevance
 from commonspace.search.exact import top_k
 from commonspace.upgrade.pairs import Pairs
@@ -162,7 +162,7 @@ class Direction:
 
 
 def directions_of(
-    probes: Probes, k: int, most: int, rng: np.random.Generator
+    probes: Probes, k: int, most: int, rng: np.random.Generator, wanted: Sequence[str] | None = None
 ) -> tuple[list[Direction], dict[str, str]]:
     """Return what can be measured, and why other directions cannot.
 
@@ -174,10 +174,25 @@ def directions_of(
     most : int
         Queries of a direction; where there are more, whole groups are drawn.
     rng : Generator
+    wanted : sequence of str, optional
+        Directions that count, as ``"text->image"``; all by default.
+
+    Raises
+    ------
+    NotFound
+        If there is no such direction.
+    BadInput
+        If nothing can be measured.
     """
     asking = probes.items if probes.queries is None else probes.queries
     pairs = list(product(asking.modalities, probes.items.modalities))
-    found, left_out = [], {}
+    names = [f"{a}->{s}" for a, s in pairs]
+    for task in wanted or ():
+        if task not in names:
+            raise NotFound(f"there is no direction {task!r}; there are {', '.join(names)}")
+    found: list[Direction] = []
+    left_out = {n: "it was not asked for" for n in names if wanted and n not in wanted}
+    pairs = [p for p, n in zip(pairs, names, strict=True) if n not in left_out]
     for asks, searched in pairs:
         judged = _labelled(probes, asks, searched)
         if judged is None:
