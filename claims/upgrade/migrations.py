@@ -9,9 +9,9 @@ as large. The plan's rule is applied to these figures:
              not worse than the old space; where the answer is no, nothing was to be gained; where it is to re-embed,
              something was
 
-All figures are in `details`, and in docs/migrations.md. It takes about half an hour of processor; every migration is kept in the
-cache folder (`migrations`) as soon as it is measured, so that it goes on where it was interrupted. Verdicts are made of
-these values anew each time, by the rule as it is; `VERSION` says when they must be measured anew.
+All figures are in `details`, and in docs/migrations.md. It takes about half an hour of processor; what every migration
+measures is kept in the cache folder (`migrations`) at once, so that it goes on where it was interrupted. Verdicts are
+made of these values anew each time, by the rule as it is; `VERSION` says when they must be measured anew.
 """
 
 from __future__ import annotations
