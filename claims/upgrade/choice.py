@@ -49,7 +49,7 @@ def run(seeds: int = 5, worlds: int = 40, bridges: int = 12) -> dict:
         "verdict": "holds" if out["low"] > 0 and out["figure"] >= 0.95 else "depends" if out["low"] > 0 else
         "does not hold",
         "sentence": f"With the interval of each alone some bridge looks better than it is in {1 - out['baseline']:.0%} "
-        f"of plans, with joint ones in {1 - out['figure']:.1%} (5 % are promised), {worst:.1%} in the worst cell.",
+        f"of plans, with joint ones in {1 - out['figure']:.1%} (2.5 % are promised), {worst:.1%} in the worst cell.",
         "details": {"some lower end above the truth": too_high},
     }  # fmt: skip
 

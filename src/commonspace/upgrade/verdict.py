@@ -201,7 +201,7 @@ def _more(n: int, times: float) -> str:
 
 def _rounded(n: float) -> int:
     """Return a number with two digits that count."""
-    unit = 10 ** max(len(str(math.ceil(n))) - 2, 0)
+    unit = int(10 ** max(len(str(math.ceil(n))) - 2, 0))
     return math.ceil(n / unit) * unit
 
 
