@@ -86,3 +86,19 @@ def test_nothing_in_the_folder_is_more_than_data(tmp_path):
     migration().save(tmp_path / "m")
     assert {p.name for p in (tmp_path / "m").iterdir()} == {"config.json", "bridge.safetensors", "README.md"}
     assert json.loads((tmp_path / "m" / "config.json").read_text())["kind"] == "migration"
+
+
+def test_a_scale_between_standard_scores_becomes_the_line_of_the_query(tmp_path):
+    drawn = pairs(2)
+    samples = {"name": (drawn.old["name"], drawn.new["name"])}
+    was = migration(scales={"->name": Scale(1.5, 0.1, standard=True)}, samples=samples)
+    was.save(tmp_path / "m")
+    back = Migration.load(tmp_path / "m")
+    assert back.id == was.id != migration(scales=was.scales).id
+    across, native = drawn.old["drawing"][0], drawn.new["drawing"][0]
+    line = back.scale("drawing", "name", across, native)
+    old, new = drawn.old["name"] @ across, drawn.new["name"] @ native
+    want = new.mean() + new.std() * (1.5 * (0.3 - old.mean()) / old.std() + 0.1)
+    assert line(0.3) == pytest.approx(want, abs=1e-5)
+    assert not line.standard
+    assert back.scale("drawing", "name").standard  # without the query nothing is known about its level

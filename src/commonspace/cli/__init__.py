@@ -17,7 +17,7 @@ from commonspace.cli.shared import STOPPED, app, remark
 from commonspace.core.errors import CommonspaceError
 
 # The commands, in the order in which help lists them.
-from commonspace.cli import spaces, benchmarks, evaluating, judging, collections, indexing, keeping, mending  # noqa: F401  # isort: skip
+from commonspace.cli import spaces, benchmarks, evaluating, judging, collections, indexing, upgrading, keeping, mending  # noqa: F401  # isort: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commonspace.cli.shared import CollectionPath, Json, SpacePath, app, print_json, sheet
+from commonspace.cli.shared import CollectionPath, Json, SpacePath, app, print_json, sheet, space_or_migration
 
 Version = Annotated[
     str | None, typer.Option("--version", "-V", help="A version's number or tag; by default the newest.")
@@ -137,7 +137,7 @@ def import_(
     from commonspace.collection import Collection
     from commonspace.space import Space
 
-    others = [Space.load(path) for path in other or []]
+    others = [space_or_migration(path) for path in other or []]
     with Collection.from_parquet(collection, file, Space.load(space), others=others, vectors=not no_vectors) as opened:
         typer.echo(f"{collection} holds {len(opened):,} items")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commonspace.cli.shared import CollectionPath, app
+from commonspace.cli.shared import CollectionPath, app, space_or_migration
 from commonspace.core.errors import Corrupt
 
 DAMAGED = 1
@@ -43,9 +43,8 @@ def repair(
 ) -> None:
     """Restore what is whole of a damaged collection, and say what was lost; exit status 1 if damage is left."""
     from commonspace.collection import Collection
-    from commonspace.space import Space
 
-    given = None if space is None else Space.load(space)
+    given = None if space is None else space_or_migration(space)
     done = Collection.repair(collection, space=given, trust_unchecked=trust_unchecked)
     typer.echo(str(done))
     if not done.ok:

@@ -60,6 +60,15 @@ def assignments(given: list[str] | None, option: str) -> dict[str, str]:
     return pairs
 
 
+def space_or_migration(path: Path) -> Any:
+    """Load what is saved in a folder of a collection's spaces."""
+    from commonspace.space import Space
+    from commonspace.store.migrating import saved_migration
+    from commonspace.upgrade.migration import Migration
+
+    return Space.load(path) if saved_migration(path) is None else Migration.load(path)
+
+
 def sheet(head: list[str], rows: list[list[Any]]) -> None:
     """Print a table; what stands in its cells is shown as it is, brackets too."""
     grid = Sheet(*head, box=None, show_header=any(head), header_style="bold", pad_edge=False)

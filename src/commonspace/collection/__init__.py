@@ -14,10 +14,10 @@ from commonspace.collection.building import Built
 from commonspace.collection.examined import Examined
 from commonspace.collection.keeping import Keeping
 from commonspace.collection.mending import Mending
+from commonspace.collection.planning import Planning
 from commonspace.collection.portable import Portable
-from commonspace.collection.searching import Searching
-from commonspace.collection.spacing import Spacing
 from commonspace.collection.tuning import Tuning
+from commonspace.collection.upgrading import Upgrading
 from commonspace.collection.writing import Writing
 from commonspace.search.hits import Hit, Hits
 from commonspace.store.copying import Copied
@@ -26,5 +26,5 @@ from commonspace.store.ingest import Added
 __all__ = ["Added", "Built", "Collection", "Copied", "Hit", "Hits"]
 
 
-class Collection(Examined, Writing, Searching, Tuning, Spacing, Keeping, Portable, Mending):
+class Collection(Examined, Planning, Writing, Upgrading, Tuning, Keeping, Portable, Mending):
     """A folder of items; made by `create`, opened by `open`."""

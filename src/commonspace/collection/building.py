@@ -208,8 +208,9 @@ class Building(Indexing):
     def _carry_out(self, asked: Asked, *, progress: bool) -> list[Built]:
         """Build the index of each modality that is asked for."""
         now = self._items.snapshot()
-        columns = [c for c in self._catalogue.columns(self._space_id) if asked.modality in (None, c.modality)]
-        return [self._build(now, column, asked, progress) for column in columns if column.name in now.schema.names]
+        there = [*self._catalogue.columns(self._space_id), *self._carried_columns()]
+        columns = [c for c in there if asked.modality in (None, c.modality) and c.name in now.schema.names]
+        return [self._build(now, column, asked, progress) for column in columns]
 
     def _build(self, now: Snapshot, column: VectorColumn, asked: Asked, progress: bool) -> Built:
         """Build the index of a column, if there is anything to do; see `build_index`."""
@@ -318,7 +319,7 @@ class Building(Indexing):
         inside = sum(part.live for part in parts)
         fresh = len(now.matrix(column.name, column.dim, without=covered(parts))[0])
         size = [part.segment.coded.code.bytes_per_vector for part in parts]
-        return Built(column.modality, inside, fresh, len(parts), written, max(size, default=0))
+        return Built(self._label(column), inside, fresh, len(parts), written, max(size, default=0))
 
     def _gather(self, now: Snapshot, column: VectorColumn, kept: Sequence[Part]) -> tuple[Ints, Floats, Any]:
         """Return the vectors that the kept segments do not hold: rows of their items, vectors, where each is stored."""
@@ -342,8 +343,13 @@ class Building(Indexing):
 
     def _typical(self, now: Snapshot, column: VectorColumn) -> Floats | None:
         """Return vectors of the other modalities, stored or of the training, to serve as typical queries."""
-        samples = [self.space.bank(m) for m in self.space.modalities if m != column.modality]
-        others = [c for c in self._columns(None) if c.modality != column.modality and c.name in now.schema.names]
+        underway, asks = self._state.underway, column.space
+        if underway is not None and column.space == underway.id:
+            asks = underway.new  # what was carried over is asked by queries of the new space
+        space = self._space_of(asks)
+        samples = [space.bank(m) for m in space.modalities if m != column.modality]
+        known = [c for c in self._catalogue.columns() if c.space in (asks, column.space)]
+        others = [c for c in known if c.modality != column.modality and c.name in now.schema.names]
         room = max(0, _QUERIES - sum(map(len, samples)))
         if others and room:
             samples = [now.sample(c.name, c.dim, -(-room // len(others))) for c in others] + samples

@@ -37,12 +37,12 @@ class Indexing(Opened):
     def index(self) -> list[dict[str, Any]]:
         """Return what the index holds, a dict a segment: modality, code, vectors, live ones, bytes, what was tuned."""
         now, found = self._items.snapshot(), []
-        for column in self._columns(None):
+        for column in [*self._columns(None), *self._carried_columns()]:
             for entry, part in self._parts(now, column):
                 segment = part.segment
                 found.append(
                     {
-                        "modality": column.modality, "segment": entry, "code": name_of(segment.coded.code),
+                        "modality": self._label(column), "segment": entry, "code": name_of(segment.coded.code),
                         "bytes_per_vector": segment.coded.code.bytes_per_vector, "cells": len(segment.coded.cells),
                         "degree": degree_of(segment),
                         "vectors": len(segment), "live": part.live,
@@ -130,6 +130,16 @@ class Indexing(Opened):
         """Return filter -> how often it was asked, after which the newest segment of a column was laid out."""
         entries = self._segments.entries(column.name)
         return dict(entries[-1].about.get("workload", {})) if entries else {}
+
+    def _carried_columns(self) -> list[VectorColumn]:
+        """Return the columns that a bridge has filled and searches go through."""
+        underway = self._state.serving
+        return [] if underway is None else self._catalogue.columns(underway.id)
+
+    def _label(self, column: VectorColumn) -> str:
+        """Return what a column is called before users."""
+        underway = self._state.underway
+        return column.modality if underway is None or column.space != underway.id else f"{column.modality} (bridged)"
 
     def _columns(self, modality: str | None) -> list[VectorColumn]:
         columns = self._catalogue.columns(self._space_id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from commonspace.collection.opened import Opened
 from commonspace.core.errors import BadInput, NotFound
+from commonspace.store import folder as folders
 from commonspace.store import upkeep
 from commonspace.store.catalogue import now
 from commonspace.store.records import Version
@@ -104,6 +105,7 @@ class Keeping(Opened):
         """
         done = upkeep.clean_up(self._items, older_than=older_than, keep=keep)
         segments, size = self._segments.clean_up(self._is_useful)
+        size += folders.remove_leftovers(self._path, self._catalogue, grace=upkeep.GRACE)
         return replace(done, segments=segments, bytes=done.bytes + size)
 
     def _is_useful(self, segment: Segment) -> bool:

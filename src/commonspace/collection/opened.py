@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from commonspace.collection.demand import Demand
 from commonspace.core.errors import BadInput, SpaceMismatch
 from commonspace.core.method import check_choice
 from commonspace.core.warning import warn
@@ -15,6 +16,7 @@ from commonspace.search.csls import HubCorrection
 from commonspace.store import folder as folders
 from commonspace.store.catalogue import Catalogue
 from commonspace.store.items import Items
+from commonspace.store.migrating import State, Underway, state_of
 from commonspace.store.opening import settle
 from commonspace.store.segments import Segments
 from commonspace.store.versions import DURABILITY
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from commonspace.search.index.segment import Segment
     from commonspace.space import Space
     from commonspace.store.snapshot import Snapshot
+    from commonspace.upgrade.migration import Migration
 
 
 class Opened:
@@ -39,17 +42,21 @@ class Opened:
         version: int | str | None = None,
     ) -> None:
         self._path = path
-        self._space = space
-        self._loading = threading.Lock()
+        self._loading = threading.RLock()
         self._catalogue = catalogue
-        self._space_id = str(catalogue.get("space"))
         fixed = None if version is None else catalogue.resolve(version)
+        self._spaces: dict[str, Space] = {} if space is None else {space.id: space}
+        self._migrations: dict[str, Migration] = {}
+        self._opened_with = state_of(catalogue)
+        self._known_space_id = self._opened_with.space  # that whoever holds this object knows of
         self._items = Items(path, catalogue, durability=durability, fixed=fixed)
         self._hubs = HubCorrection()
         self._segments: Segments[Segment] = Segments(path, catalogue, _load_segment, fixed=fixed is not None)
         self._mapping = threading.Lock()
         self._mapped: tuple[Callable[[], Snapshot | None], dict[str, dict[str, Part]]] = (lambda: None, {})
         self._background: list[threading.Thread] = []
+        self._closing = threading.Event()
+        self._demand = Demand(path)
 
     @classmethod
     def create(
@@ -125,7 +132,7 @@ class Opened:
         BadInput
             If the folder is not a collection, or of a newer format.
         SpaceMismatch
-            If `space` is not the space of the collection.
+            If `space` is not the space of the collection, nor the one that it is being migrated from.
         Corrupt
             If what was acknowledged is not there.
 
@@ -139,7 +146,7 @@ class Opened:
         catalogue = folders.open_catalogue(folder, synced=durability != "os")
         try:
             found = cls(folder, space, catalogue, durability=durability, version=version)
-            if space is not None:
+            if space is not None and not found._opened_with.takes(space.id):
                 found._check_space(space.id)
             for done in settle(found._items):
                 warn(done)
@@ -150,9 +157,15 @@ class Opened:
         return found
 
     def close(self) -> None:
-        """Put on disk what this object has written, and close the files; it cannot be used after that."""
+        """Put on disk what this object has written, and close the files; it cannot be used after that.
+
+        An index that is being built in the background is waited for; a backfill is stopped, and what it has made is
+        stored.
+        """
+        self._closing.set()
         for thread in self._background:
             thread.join()
+        self._demand.save()
         try:
             if self._items.unsynced:
                 self._items.sync()
@@ -185,13 +198,8 @@ class Opened:
 
     @property
     def space(self) -> Space:
-        """The space that encodes items and queries."""
-        with self._loading:
-            if self._space is None:
-                from commonspace.space import Space
-
-                self._space = Space.load(folders.space_folder(self._path, self._catalogue, self._space_id))
-            return self._space
+        """The space that encodes items and queries; another one after a migration, whichever process made it."""
+        return self._space_of(self._space_id)
 
     def __len__(self) -> int:
         return len(self._items.snapshot())
@@ -199,8 +207,61 @@ class Opened:
     def __repr__(self) -> str:
         return f"Collection({str(self._path)!r}, {len(self):,} items, space {self._space_id})"
 
+    @property
+    def _state(self) -> State:
+        """What searches go by now; of an earlier version, what they went by when it was opened."""
+        return self._opened_with if self._items.fixed is not None else state_of(self._catalogue)
+
+    @property
+    def _space_id(self) -> str:
+        return self._state.space
+
+    def _moment(self) -> tuple[State, Snapshot]:
+        """Return a version, and what searches went by when it was the newest."""
+        while True:
+            now, state = self._items.snapshot(), self._state
+            if self._items.fixed is not None or state.version == now.version:
+                return state, now
+
+    def _space_of(self, space_id: str) -> Space:
+        """Return a space of the collection; those in use stay in memory."""
+        with self._loading:
+            if space_id not in self._spaces:
+                from commonspace.space import Space
+
+                loaded = Space.load(folders.space_folder(self._path, self._catalogue, space_id))
+                state = self._state
+                if not state.takes(space_id):
+                    return loaded
+                self._spaces = {id: s for id, s in self._spaces.items() if state.takes(id)} | {space_id: loaded}
+            return self._spaces[space_id]
+
+    def _migration_of(self, underway: Underway) -> Migration:
+        """Return a migration as it was saved."""
+        with self._loading:
+            if underway.id not in self._migrations:
+                from commonspace.upgrade.migration import Migration
+
+                place = folders.space_folder(self._path, self._catalogue, underway.id)
+                self._migrations = {underway.id: Migration.load(place)}
+            return self._migrations[underway.id]
+
+    def _refuse_unlabelled(self, what: str) -> None:
+        """Raise if vectors are given without their space, and whoever gives them may not know that it has changed."""
+        if (now := self._space_id) != self._known_space_id:
+            raise SpaceMismatch(
+                f"{self._path} went from the space {self._known_space_id} to {now} since it was opened here, so that "
+                f"nobody can tell which of them {what} comes from: open the collection again"
+            )
+
     def _check_space(self, space_id: str) -> None:
-        if space_id != self._space_id:
+        state = self._state
+        if state.serving is not None and space_id == state.serving.old:
+            raise SpaceMismatch(
+                f"{self._path} goes from the space {space_id} to {state.space}: new vectors must be of the latter, "
+                "collection.space"
+            )
+        if space_id != state.space:
             raise SpaceMismatch(
                 f"{self._path} was built with the space {self._space_id}, not {space_id}; vectors of two spaces "
                 "cannot be compared. Use its own space (collection.space), or make a new collection"

@@ -12,9 +12,10 @@ from commonspace.collection.opened import Opened
 from commonspace.core import progress as progress_bars
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.method import check_choice
+from commonspace.core.warning import warn
 from commonspace.store.copying import Copied, copy_version, needed
 from commonspace.store.exporting import export
-from commonspace.store.importing import make_from, opened
+from commonspace.store.importing import make_from, opened, resumes
 from commonspace.store.snapshot import Snapshot
 from commonspace.store.versions import DURABILITY
 
@@ -135,8 +136,9 @@ class Portable(Opened):
             The file.
         space : Space
             The space of the new collection. A file does not hold spaces; `Space.load` reads one.
-        others : sequence of Space
-            Further spaces that vectors in the file come from.
+        others : sequence of Space or Migration
+            Further spaces that vectors in the file come from. If the file was written while a migration was under way,
+            it goes on with the other space and the migration among them, see `Collection.migration`.
         vectors : bool or sequence of str
             Whether to take the vectors over, or the columns of those that are wanted, as the file names them. Each
             must come from one of the spaces given. With False the items have no vectors, until `backfill` or
@@ -158,6 +160,11 @@ class Portable(Opened):
             If the file is damaged; no folder is made then.
         CommonspaceError
             If the disk is full or fails; likewise.
+
+        Warns
+        -----
+        RuntimeWarning
+            If a migration was under way and cannot go on with what was given.
         """
         check_choice("durability", durability, DURABILITY)
         spaces: list[Any] = [space, *others]
@@ -165,6 +172,12 @@ class Portable(Opened):
             raise BadInput("others names a space twice, or the space of the collection once more")
         with opened(Path(file)) as source, _bar("Importing items", source.description.items, progress) as bar:
             make_from(Path(path), source, spaces, vectors=vectors, advance=bar.advance)
+            if source.description.migration is not None and not resumes(source.description, [s.id for s in spaces]):
+                warn(
+                    f"{file} was written while its collection went from one space to another; in {path} only items "
+                    f"that have a vector of the space {space.id} are found. To go on with the migration, give its two "
+                    "spaces and others=[..., collection.migration]"
+                )
         return cls.open(path, space=space, durability=durability)
 
     def _as_of(self, version: int | str | None) -> Snapshot:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from commonspace.collection.indexing import Indexing
+from commonspace.collection.crossing import NATIVE
+from commonspace.collection.underway import Migrating
 from commonspace.core.bags import Bags
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.method import check_choice
@@ -21,14 +22,19 @@ from commonspace.search.best import Found, Gallery, Searchable, best_items
 from commonspace.search.csls import HUBS
 from commonspace.search.explanation import Explanation
 from commonspace.search.hits import Hits, to_hits
-from commonspace.search.query import RAW, compose, parts_of
+from commonspace.search.planner import Plan
+from commonspace.search.query import RAW, Encode, compose, parts_of
+from commonspace.search.sides import Side
 from commonspace.store import folder as folders
 from commonspace.store import incoming, payload
 from commonspace.store.records import VectorColumn, column_name
 from commonspace.store.snapshot import Snapshot
 
+if TYPE_CHECKING:
+    from commonspace.space import Space
 
-class Searching(Indexing):
+
+class Searching(Migrating):
     """The part of `Collection` that reads and searches."""
 
     def count(self, where: str | None = None) -> int:
@@ -203,37 +209,53 @@ class Searching(Indexing):
         check_choice("hubs", hubs, HUBS)
         if isinstance(queries, str | Mapping):
             raise BadInput("search_many needs a list of queries; for a single one use search")
-        space = self.space
+        state, now = self._moment()
+        space = self._space_of(state.space)
         asked = [parts_of(q, space.modalities) for q in queries]
+        if any(RAW in parts for parts in asked):
+            self._refuse_unlabelled("the vector that is searched for")
         wanted = [check_positive("k", one) for one in _one_each("k", k, len(asked))]
         filters = [_filter(one) for one in _one_each("where", where, len(asked))]
         chosen = [against] if isinstance(against, str) else list(against or space.modalities)
         incoming.check_modalities(chosen, space.modalities)
-        now = self._items.snapshot()
         fields = now.choose_fields(with_fields)
         masks = {one: _Mask.of(now, one) for one in dict.fromkeys(filters)}
-        Q = compose(asked, lambda items, m: space.encode(items, m, cache=False), space.dim, weights)
-        columns = [c for c in self._catalogue.columns(self._space_id) if c.modality in chosen]
-        galleries: Sequence[Searchable]
+        encode = _once(space)
+        Q = compose(asked, encode, space.dim, weights)
+        known = self._catalogue.columns()
+        columns = [c for c in known if c.space == state.space and c.modality in chosen]
+        native: Sequence[Searchable]
         if hubs is None:
-            galleries = [self._gallery(now, c, exact=exact) for c in columns]
+            native = [self._gallery(now, c, exact=exact) for c in columns]
         else:
             plain = [Gallery(c.modality, *now.matrix(c.name, c.dim)) for c in columns]
-            galleries = self._hubs.apply(plain, asked, space.bank)
+            native = self._hubs.apply(plain, asked, space.bank)
+        bridged: list[Side] = []
+        if state.serving is not None:
+            native = [replace(g, side=NATIVE) for g in native]  # type: ignore[type-var]
+            crossing = self._crossing(state.serving, known)
+            bridged = self._bridged.sides(
+                crossing, now, asked, Q, lambda: crossing.queries(asked, encode, weights), chosen,
+                hubs=hubs is not None, exact=exact,
+            )  # fmt: skip
         answers: dict[int, tuple[list[Found], Explanation]] = {}
         for one, mask in masks.items():
             group = [i for i, f in enumerate(filters) if f == one]
-            start, before = time.perf_counter(), {g.modality: len(g.plans) for g in galleries}
+            galleries: list[Searchable] = [*native, *(side.of(group) for side in bridged)]
+            start, before = time.perf_counter(), [len(g.plans) for g in galleries]
             found = best_items(Q[group], galleries, max(wanted[i] for i in group), mask=mask.rows)
             plan = Explanation(
                 items=len(now), version=now.version, where=one, selected=mask.selected, filter_ms=mask.ms,
                 search_ms=1000 * (time.perf_counter() - start),
-                plans={g.modality: g.plans[before[g.modality] :] for g in galleries},
+                plans=_plans(galleries, before),
             )  # fmt: skip
             answers.update((i, (hits[: wanted[i]], plan)) for i, hits in zip(group, found, strict=True))
         rows = np.unique(np.array([hit.row for hits, _ in answers.values() for hit in hits], np.int64))
         stored = dict(zip(rows.tolist(), now.rows(rows, fields), strict=True))  # each row is read once
-        return [to_hits(answers[i][0], stored, now.id_name, answers[i][1]) for i in range(len(asked))]
+        hits = [to_hits(answers[i][0], stored, now.id_name, answers[i][1]) for i in range(len(asked))]
+        if state.serving is not None and self._items.fixed is None:
+            self._demand.count(state.serving.id, (one.ids for one in hits))
+        return hits
 
     def info(self) -> dict[str, Any]:
         """Return what the collection holds, as plain data.
@@ -244,25 +266,53 @@ class Searching(Indexing):
             ``path``, ``items``, ``version``, ``id`` (name and type), ``fields`` (name -> type), ``modalities``
             (name -> items that have it), ``index`` (modality -> ``segments``, items whose vectors are ``inside`` them
             and those still ``fresh``, ``bytes`` on disk, and as ``tuned`` the recall that tuning has measured),
-            ``without_vectors``, ``space``, ``spaces``, ``created``, ``bytes``.
+            ``without_vectors``, ``space``, ``spaces``, ``upgrading`` (see there; None without a migration),
+            ``created``, ``bytes``.
         """
-        now = self._items.snapshot()
-        columns = [c for c in self._catalogue.columns(self._space_id) if c.name in now.schema.names]
+        state, now = self._moment()
+        columns = [c for c in self._catalogue.columns(state.space) if c.name in now.schema.names]
         there = {c.modality: now.having(c.name) for c in columns}
+        found = dict(there)
+        old = [] if state.serving is None else self._catalogue.columns(state.serving.old)
+        for column in old:
+            either = now.present(column.name) | now.present(column_name(column.modality, state.space))
+            found[column.modality] = int(np.count_nonzero(either))
         return {
             "path": str(self._path),
             "items": len(now),
             "version": now.version,
             "id": {"name": self.id_name, "type": None if now.id_type is None else str(now.id_type)},
             "fields": {name: str(kind) for name, kind in now.fields.items()},
-            "modalities": there,
+            "modalities": found,
             "index": {c.modality: self._summary(now, c, there[c.modality]) for c in columns},
-            "without_vectors": now.missing([c.name for c in columns]),
-            "space": self._space_id,
-            "spaces": self._catalogue.spaces(),
+            "without_vectors": now.missing([c.name for c in [*columns, *old]]),
+            "space": state.space,
+            "spaces": [s for s in self._catalogue.spaces() if state.underway is None or s != state.underway.id],
+            "upgrading": self.upgrading(),
             "created": self._catalogue.get("created"),
             "bytes": folders.bytes_on_disk(self._path),
         }
+
+
+def _once(space: Space) -> Encode:
+    """Return what encodes the parts of queries: each modality once, however many sides of a migration ask."""
+    known: dict[str, Any] = {}
+
+    def encode(items: list[Any], modality: str) -> Any:
+        if modality not in known:
+            known[modality] = space.encode(items, modality, cache=False)
+        return known[modality]
+
+    return encode
+
+
+def _plans(galleries: Sequence[Searchable], before: Sequence[int]) -> dict[str, Sequence[Plan]]:
+    """Return modality, with the side of a migration -> what was done in the last search."""
+    found: dict[str, Sequence[Plan]] = {}
+    for gallery, done in zip(galleries, before, strict=True):
+        name = f"{gallery.modality} ({gallery.side})" if gallery.side else gallery.modality
+        found[name] = [*found.get(name, ()), *gallery.plans[done:]]
+    return found
 
 
 @dataclass(frozen=True)

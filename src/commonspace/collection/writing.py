@@ -12,6 +12,7 @@ from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.tables import read_table
 from commonspace.store import upkeep
 from commonspace.store.ingest import Added, ingest
+from commonspace.store.migrating import Moved
 from commonspace.store.stream import Streamed, add_stream
 
 
@@ -130,6 +131,8 @@ class Writing(Opened):
         """
         if space_id is not None:
             self._check_space(space_id)
+        elif vectors:
+            self._refuse_unlabelled("vectors=...")
         done = add_stream(
             source, self._items, self.space, columns=columns, vectors=vectors, fields=fields, new_fields=new_fields,
             on_error=on_error, keep=keep, key=key, progress=progress,
@@ -181,7 +184,16 @@ class Writing(Opened):
     def _write(self, table: Any, upsert: bool, space_id: str | None, progress: bool, **options: Any) -> Added:
         if space_id is not None:
             self._check_space(space_id)
+        elif options["vectors"]:
+            self._refuse_unlabelled("vectors=...")
+        rows = read_table(table)
         with progress_bars.task("Upserting items" if upsert else "Adding items") if progress else nullcontext():
-            done = ingest(read_table(table), self._items, self.space, upsert=upsert, **options)
+            while True:
+                try:
+                    done = ingest(rows, self._items, self.space, upsert=upsert, **options)
+                    break
+                except Moved:
+                    if options["vectors"]:  # which only their maker can make anew
+                        raise
             upkeep.tidy(self._items)
             return done

@@ -66,6 +66,7 @@ from commonspace.measure.statistics.corrections import benjamini_hochberg, holm
 from commonspace.measure.statistics.effects import detectable, effect_size
 from commonspace.measure.statistics.estimates import Estimate, bootstrap, estimate
 from commonspace.measure.statistics.rank_groups import RankGroups, rank_groups
+from commonspace.measure.statistics.ratio import ratio
 
 __all__ = [
     "MAP",
@@ -178,6 +179,7 @@ __all__ = [
     "rank_stability",
     "rater_study",
     "rating_agreement",
+    "ratio",
     "rbo",
     "read_qrels",
     "read_run",

@@ -30,6 +30,10 @@ class Searchable(Protocol):
         """Its name."""
 
     @property
+    def side(self) -> str:
+        """Which of the two sides of a migration it is; "" without one."""
+
+    @property
     def plans(self) -> list[Plan]:
         """What the searches of this object did, in order."""
 
@@ -72,6 +76,8 @@ class Gallery:
         Why these vectors are all compared, for the explanation.
     plans : list of Plan
         What the searches of this object did, in order.
+    side : str
+        See `Searchable`.
     """
 
     modality: str
@@ -80,6 +86,7 @@ class Gallery:
     offset: bool = False
     why: str = "there is no index"
     plans: list[Plan] = field(default_factory=list, compare=False)
+    side: str = ""
 
     def best(self, queries: Floats, k: int, mask: Mask | None) -> tuple[Ints, Floats]:
         """Return rows and scores of vectors among which are the k best items of each query; see `Searchable`."""
@@ -120,11 +127,12 @@ def enough_items(ask: Callable[[int], tuple[Ints, Floats]], k: int, rows: Ints) 
 
 @dataclass(frozen=True)
 class Found:
-    """One item found: its row, its score and the modality that gave the score."""
+    """One item found: its row, its score, and the modality and the side of a migration that gave the score."""
 
     row: int
     score: float
     modality: str
+    side: str = ""
 
 
 def best_items(
@@ -147,7 +155,8 @@ def best_items(
     for gallery in galleries:
         found, score = gallery.best(queries, k, mask)
         for offer, rows, scores in zip(offers, found.tolist(), score.tolist(), strict=True):
-            offer.extend(Found(r, s, gallery.modality) for r, s in zip(rows, scores, strict=True) if r >= 0)
+            named = gallery.modality, gallery.side
+            offer.extend(Found(r, s, *named) for r, s in zip(rows, scores, strict=True) if r >= 0)
     return [_distinct(offer)[:k] for offer in offers]
 
 

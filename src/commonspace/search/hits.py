@@ -28,12 +28,16 @@ class Hit:
         The stored fields; empty if the search was asked to leave them out.
     modality : str
         Which of the item's vectors gave the score.
+    side : {"", "native", "bridged"}
+        While a collection goes from one space to another: whether that vector is of the new space, or was reached
+        through the bridge.
     """
 
     id: str | int
     score: float
     fields: Mapping[str, Any] = field(default_factory=dict)
     modality: str = ""
+    side: str = ""
 
 
 class Hits(Sequence[Hit]):
@@ -133,7 +137,7 @@ def to_hits(
     hits = []
     for f in found:
         fields = dict(stored[f.row])
-        hits.append(Hit(fields.pop(id_name), f.score, fields, f.modality))
+        hits.append(Hit(fields.pop(id_name), f.score, fields, f.modality, f.side))
     return Hits(hits, id_name=id_name, plan=plan)
 
 

@@ -2,13 +2,20 @@
 
 Each fragment gets one new file for the column and nothing else is rewritten. A fragment that is done is committed, so
 that after a kill the next call goes on with the fragments that are left.
+
+Items that matter most can come first, in a pass of their own: their fragments get a file in which the others are
+empty, and another one when these have their turn. So what is written, for n items of d numbers, is
+
+    4 d n  bytes in one pass,       4 d (n + rows of the fragments that hold the first items)  in two,
+
+whatever the share of items that come first, because a file has room for every row of its fragment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +23,6 @@ import pyarrow as pa
 
 from commonspace.core import progress as bars
 from commonspace.core.errors import BadInput, NotFound
-from commonspace.core.method import check_choice
 from commonspace.core.tables import Table
 from commonspace.store import incoming, payload
 from commonspace.store.batch import vector_column
@@ -25,9 +31,14 @@ from commonspace.store.reading import Fragment
 from commonspace.store.records import VectorColumn
 from commonspace.store.snapshot import Snapshot
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 #: Ids -> their vectors, None for an item that has none.
 Source = Callable[[list[Any]], Any]
+#: Version -> the rows whose turn it is, None for all.
+Turn = Callable[[Snapshot], Ints | None]
 _ROWS = 4096
+_TAKEN = 512  # rows taken out of a fragment at once, where few are wanted
 
 
 @dataclass(frozen=True)
@@ -40,125 +51,238 @@ class Backfilled:
         Vectors that were made.
     skipped : dict of id to str
         Items that could not be encoded, left without a vector by ``on_error="skip"`` -> the reason.
+    left : dict of str to int
+        Modality -> items that are still found through the bridge only, while a migration is under way.
+    bytes : int
+        Bytes of the files that were written.
+    stopped : bool
+        Whether it was asked to stop; what was made until then is stored.
     """
 
     n: int
     skipped: dict[Any, str] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    stopped: bool = False
+
+
+class Makes(Protocol):
+    """Makes vectors of stored rows."""
+
+    #: Columns that it reads.
+    reads: Sequence[str]
+    #: Rows that it is given at once.
+    batch: int
+
+    def __call__(self, rows: pa.RecordBatch) -> tuple[Ints, Floats]:
+        """Return which rows got a vector, and the vectors."""
+
+
+class Encoding:
+    """Encodes what is stored of the items, or asks a function for their vectors.
+
+    Parameters
+    ----------
+    now : Snapshot
+        To look where the items are.
+    space : Encodes
+        Makes the vectors.
+    modality : str
+        The modality.
+    column, vectors, on_error
+        See `backfill`.
+    """
+
+    def __init__(
+        self,
+        now: Snapshot,
+        space: incoming.Encodes,
+        modality: str,
+        *,
+        column: str | None = None,
+        vectors: Source | None = None,
+        on_error: str = "raise",
+        batch: int = _ROWS,
+    ) -> None:
+        self.space, self.modality, self.vectors, self.on_error = space, modality, vectors, on_error
+        self.id_name = now.id_name
+        self.source = None if vectors is not None else _source(now, modality, column)
+        self.reads: Sequence[str] = [self.id_name, *([] if self.source is None else [self.source])]
+        self.batch = batch
+        self.skipped: dict[Any, str] = {}
+
+    def __call__(self, rows: pa.RecordBatch) -> tuple[Ints, Floats]:
+        """Return which rows got a vector, and the vectors."""
+        ids = rows.column(self.id_name).to_pylist()
+        if self.vectors is not None:
+            given = incoming.given(self.vectors(ids), self.modality, len(ids), self.space.dim)
+            if isinstance(given, incoming.BagRows):
+                raise BadInput("backfill makes one vector an item, not bags of them")
+            return given
+        table = Table({"item": rows.column(self.source).to_pylist()})
+        found, bad = incoming.encoded(table, "item", self.modality, self.space, self.on_error)
+        self.skipped.update({ids[row]: why for row, why in bad.items()})
+        return found
+
+    def possible(self, now: Snapshot) -> npt.NDArray[np.bool_]:
+        """Return of which items of a version there is something to make a vector from."""
+        return np.ones(len(now), bool) if self.source is None else now.present(self.source)
+
+
+class Converting:
+    """Makes vectors of the vectors of another column.
+
+    Parameters
+    ----------
+    column : str
+        The other column.
+    dim : int
+        Dimension of its vectors.
+    convert : callable
+        (m, dim) rows -> what becomes of them.
+    """
+
+    def __init__(self, column: str, dim: int, convert: Callable[[Floats], Floats]) -> None:
+        self.reads: Sequence[str] = [column]
+        self.batch = _ROWS
+        self.dim, self.convert = dim, convert
+
+    def __call__(self, rows: pa.RecordBatch) -> tuple[Ints, Floats]:
+        """Return which rows got a vector, and the vectors."""
+        cells = rows.column(0)
+        flat = cells.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, self.dim)
+        return np.flatnonzero(cells.is_valid().to_numpy(zero_copy_only=False)), self.convert(flat)
 
 
 def backfill(
     items: Items,
-    space: incoming.Encodes,
-    modality: str,
+    column: VectorColumn,
+    make: Makes,
     *,
-    column: str | None = None,
-    vectors: Source | None = None,
-    on_error: str = "raise",
+    passes: Sequence[Turn] = (lambda now: None,),
+    stopped: Callable[[], bool] = lambda: False,
     progress: bool = True,
+    advance: Callable[[int], None] = lambda n: None,
 ) -> Backfilled:
-    """Give every item that lacks a vector of a modality one, if there is something to make it from.
+    """Give items that lack a vector of a column one, if there is something to make it from.
 
     Parameters
     ----------
     items : Items
         The table.
-    space : Encodes
-        Makes the vectors; its id names the column.
-    modality : str
-        The modality.
-    column : str, optional
-        Field that holds the items; by default those that were kept, or else the field of the modality's name.
-    vectors : callable, optional
-        Ids -> (n, dim) vectors, or a list with None, instead of encoding.
-    on_error : "raise" or "skip"
-        What to do with items that cannot be encoded.
+    column : VectorColumn
+        The column; it is made if the table lacks it.
+    make : callable
+        Makes the vectors.
+    passes : sequence of callable
+        One after the other: version -> the rows whose turn it is, or None for all rows.
+    stopped : callable
+        Asked between batches; True ends the work.
     progress : bool
         Show a bar.
+    advance : callable
+        Called with a number of rows that were looked at.
     """
-    check_choice("on_error", on_error, ("raise", "skip"))
-    incoming.check_modalities([modality], space.modalities)
     if items.snapshot().version == 0:
         return Backfilled(0)
-    source = None if vectors is not None else _source(items.snapshot(), modality, column)
-    entry = items.catalogue.add_column(modality, space.id, space.dim)
-    items.extend([pa.field(entry.name, pa.list_(pa.float32(), space.dim))])
-    filler = _Filler(items, space, entry, source, vectors, on_error)
-    done: set[Any] = set()
-    with bars.task(f"Filling in {modality}", len(items.snapshot())) if progress else bars.silent() as bar:
-        # Others may add and merge fragments meanwhile: go on until there is none that was not looked at.
-        while True:
-            now = items.snapshot()
-            todo = [fragment for fragment in now.fragments if _key(fragment) not in done]
-            if not todo:
-                break
-            for fragment in todo:
-                filler.fill(now, fragment, bar)
-                done |= {_key(fragment), *(_key(f) for f in items.snapshot().fragments if _same_rows(f, fragment))}
-    return Backfilled(filler.n, filler.skipped)
+    items.extend([pa.field(column.name, pa.list_(pa.float32(), column.dim))])
+    filler = _Filler(items, column, make, stopped)
+    with bars.task(f"Filling in {column.modality}", len(items.snapshot())) if progress else bars.silent() as bar:
+
+        def seen(rows: int) -> None:
+            bar.advance(rows)
+            advance(rows)
+
+        for turn in passes:
+            done: set[Any] = set()
+            # Others may add and merge fragments meanwhile: go on until there is none that was not looked at.
+            while not filler.ended:
+                now = items.snapshot()
+                todo = [i for i, fragment in enumerate(now.fragments) if _key(fragment) not in done]
+                if not todo:
+                    break
+                rows = turn(now)
+                for i in _fullest_first(now, todo, rows):
+                    filler.fill(now, i, rows, seen)
+                    if filler.ended:
+                        break
+                    fragment = now.fragments[i]
+                    done |= {_key(fragment), *(_key(f) for f in items.snapshot().fragments if _same_rows(f, fragment))}
+    return Backfilled(filler.n, getattr(make, "skipped", {}), bytes=filler.bytes, stopped=filler.ended)
 
 
 class _Filler:
     """Fills one column, and counts."""
 
-    def __init__(
-        self,
-        items: Items,
-        space: incoming.Encodes,
-        column: VectorColumn,
-        source: str | None,
-        vectors: Source | None,
-        on_error: str,
-    ) -> None:
-        self.items, self.space, self.column = items, space, column
-        self.source, self.vectors, self.on_error = source, vectors, on_error
-        self.n = 0
-        self.skipped: dict[Any, str] = {}
+    def __init__(self, items: Items, column: VectorColumn, make: Makes, stopped: Callable[[], bool]) -> None:
+        self.items, self.column, self.make, self.stopped = items, column, make, stopped
+        self.n = self.bytes = 0
+        self.ended = False
 
-    def fill(self, now: Snapshot, fragment: Fragment, bar: bars.Task) -> None:
-        """Make the vectors that a fragment of a version lacks, and commit them."""
+    def fill(self, now: Snapshot, number: int, rows: Ints | None, seen: Callable[[int], None]) -> None:
+        """Make the vectors that a fragment of a version lacks, of some rows or of all, and commit them."""
+        fragment, (first, last) = now.fragments[number], now.stretch(number)
+        offsets = (now.addresses[first:last] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        have = now.present(self.column.name)[first:last]
+        lacking = ~have
+        if rows is not None:
+            turn = np.zeros(last - first, bool)
+            turn[rows[(rows >= first) & (rows < last)] - first] = True
+            lacking &= turn
+        made: list[tuple[Ints, Floats]] = []
+        seen(int(np.count_nonzero(~lacking)) if rows is None else 0)
+        for places, batch in self._batches(now, fragment, first, np.flatnonzero(lacking)):
+            got, vectors = self.make(batch)
+            made.append((places[got], vectors))
+            seen(len(places))
+            self.ended = self.stopped()
+            if self.ended:
+                break
+        if not sum(len(places) for places, _ in made):
+            return
         values = np.zeros((fragment.metadata.physical_rows, self.column.dim), np.float32)
         there = np.zeros(len(values), bool)
-        made = 0
-        for offsets, batch in self._rows(now, fragment):
-            have = batch.column(self.column.name)
-            valid = have.is_valid().to_numpy(zero_copy_only=False)
-            values[offsets[valid]] = have.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.column.dim)
-            there[offsets[valid]] = True
-            rows, found = self._make(batch.filter(pa.array(~valid)))
-            lacking = offsets[~valid]
-            values[lacking[rows]], there[lacking[rows]] = found, True
-            made += len(rows)
-            bar.advance(len(batch))
-        if made:
-            cells = vector_column((np.flatnonzero(there), values[there]), len(values))
-            if self.items.set_vectors(fragment, self.column, cells):
-                self.n += made
+        if have.any():
+            made.append((np.flatnonzero(have), self._stored(now, fragment)))
+        for places, vectors in made:
+            values[offsets[places]], there[offsets[places]] = vectors, True
+        cells = vector_column((np.flatnonzero(there), values[there]), len(values))
+        written = self.items.set_vectors(fragment, self.column, cells)
+        if written:
+            self.n += int(np.count_nonzero(there)) - int(np.count_nonzero(have))
+            self.bytes += written
 
-    def _rows(self, now: Snapshot, fragment: Fragment) -> Iterator[tuple[npt.NDArray[np.int64], pa.RecordBatch]]:
-        """Yield the rows of a fragment with their places in it; the deleted ones are left out."""
-        names = [self.items.id_name, self.column.name, *([self.source] if self.source else [])]
-        now.check(names)
-        scanner = now.data.scanner(
-            columns=names, fragments=[fragment.handle], with_row_address=True, batch_size=_ROWS, scan_in_order=True
-        )
+    def _batches(
+        self, now: Snapshot, fragment: Fragment, first: int, lacking: Ints
+    ) -> Iterator[tuple[Ints, pa.RecordBatch]]:
+        """Yield lacking rows with their places among the rows of the fragment."""
+        if len(lacking) == 0:
+            return
+        columns, size = list(self.make.reads), self.make.batch
+        if 2 * len(lacking) < fragment.rows:
+            for start in range(0, len(lacking), _TAKEN):
+                places = lacking[start : start + _TAKEN]
+                table = now.take(first + places, columns).combine_chunks()
+                yield places, table.to_batches()[0]
+            return
+        now.check(columns)
+        scanner = now.data.scanner(columns=columns, fragments=[fragment.handle], batch_size=size, scan_in_order=True)
+        wanted = np.zeros(fragment.rows, bool)
+        wanted[lacking] = True
+        start = 0
         for batch in scanner.to_batches():
-            yield (batch.column("_rowaddr").to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.int64), batch
+            mine = wanted[start : start + len(batch)]
+            if mine.any():
+                yield start + np.flatnonzero(mine), batch.filter(pa.array(mine))
+            start += len(batch)
 
-    def _make(self, batch: pa.RecordBatch) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """Return which rows got a vector, and the vectors."""
-        ids = batch.column(self.items.id_name).to_pylist()
-        if not ids:
-            return np.empty(0, np.int64), np.empty((0, self.column.dim), np.float32)
-        modality = self.column.modality
-        if self.vectors is not None:
-            given = incoming.given(self.vectors(ids), modality, len(ids), self.column.dim)
-            if isinstance(given, incoming.BagRows):
-                raise BadInput("backfill makes one vector an item, not bags of them")
-            return given
-        table = Table({"item": batch.column(self.source).to_pylist()})
-        found, bad = incoming.encoded(table, "item", modality, self.space, self.on_error)
-        self.skipped.update({ids[row]: why for row, why in bad.items()})
-        return found
+    def _stored(self, now: Snapshot, fragment: Fragment) -> Floats:
+        """Return the vectors that a fragment has."""
+        now.check([self.column.name])
+        table = now.data.scanner(columns=[self.column.name], fragments=[fragment.handle], scan_in_order=True).to_table()
+        flat = table.column(0).combine_chunks().drop_null().flatten().to_numpy(zero_copy_only=False)
+        stored: Floats = flat.reshape(-1, self.column.dim)
+        return stored
 
 
 def _source(now: Snapshot, modality: str, column: str | None) -> str:
@@ -171,6 +295,14 @@ def _source(now: Snapshot, modality: str, column: str | None) -> str:
             "with column=..., give vectors=..., or store the items with add(..., keep=...)"
         )
     return name
+
+
+def _fullest_first(now: Snapshot, todo: Sequence[int], rows: Ints | None) -> list[int]:
+    """Return the fragments in which rows have their turn, that with the most of them first."""
+    if rows is None:
+        return list(todo)
+    held = {i: int(np.count_nonzero((rows >= now.stretch(i)[0]) & (rows < now.stretch(i)[1]))) for i in todo}
+    return sorted(todo, key=lambda i: -held[i])
 
 
 def _key(fragment: Fragment) -> Any:

@@ -1,7 +1,7 @@
 """The catalogue: what a collection knows about itself, in one small SQLite file, and the one place where writes commit.
 
-    meta      name -> value: format, name of the id column, current space, when it was made; the acknowledged version
-              of the item table, its number of rows, and the last version known to be on disk for good
+    meta      name -> value: format, name of the id column, current space, when it was made; the migration to another
+              space; the acknowledged version of the item table, its number of rows, and the last one on disk for good
     versions  version of the item table -> rows, when and by what it was made
     files     path below the collection -> size, SHA-256, version that brought it
     copies    "manifest" -> bytes of the newest manifest, from which a damaged one is healed
@@ -41,6 +41,7 @@ from commonspace.store.ledger import Ledger
 from commonspace.store.records import META, TABLES, Acknowledged, VectorColumn, Version, column_name
 
 FORMAT = 3
+MIGRATING = 4  # while a migration is under way: releases that know nothing of migrations refuse it
 #: Seconds a writer waits for another one.
 PATIENCE = 30.0
 #: "SpCs", by which `file` and other tools can know the format.
@@ -345,7 +346,7 @@ class Catalogue:
         ((application,),) = self._reader.execute("PRAGMA application_id").fetchall()
         if application != _APPLICATION:
             raise Corrupt("it is not marked as a catalogue of commonspace")
-        if version != FORMAT:
+        if version not in (FORMAT, MIGRATING):
             raise BadInput(
                 f"{self.path.parent} has format {version!r}, but this commonspace reads format {FORMAT}: "
                 "open it with the version of commonspace that made it"

@@ -23,6 +23,7 @@ from commonspace.store.catalogue import Catalogue
 from commonspace.store.files import Stored
 from commonspace.store.folder import CATALOGUE, SPACES, space_folder
 from commonspace.store.lances import manifest_name
+from commonspace.store.migrating import mark, state_of
 from commonspace.store.snapshot import Snapshot
 from commonspace.store.versions import ITEMS, Versions
 
@@ -183,7 +184,9 @@ def _write_catalogue(items: Versions, stored: Snapshot, part: Path, names: set[s
     have = items.catalogue
     meta = dict(have.rows("meta"))
     columns = [row for row in have.rows("columns") if row[0] in stored.schema.names]
-    for space in sorted({str(meta["space"]), *(row[2] for row in columns)}):
+    underway = state_of(have).underway
+    migration = set() if underway is None else {underway.id, underway.old, underway.new}
+    for space in sorted({str(meta["space"]), *(row[2] for row in columns), *migration}):
         _copy_space(items, part, space)
     path = part / CATALOGUE
     Catalogue.create(path, id_name=stored.id_name, space=meta["space"], space_digest=have.space_digest(meta["space"]))
@@ -192,6 +195,7 @@ def _write_catalogue(items: Versions, stored: Snapshot, part: Path, names: set[s
         with copy.writing() as ledger:
             now = {"version": stored.version, "rows": len(stored), "synced": stored.version}
             ledger.put("meta", *{**meta, **now}.items())
+            mark(ledger)
             ledger.put("versions", *have.rows("versions", "version = ?", (stored.version,)))
             ledger.put("files", *(row for row in have.rows("files") if row[0] in names))
             ledger.put("columns", *columns)

@@ -16,6 +16,7 @@ from commonspace.core.errors import BadInput
 from commonspace.store import drafts, files
 from commonspace.store.copying import Copied, needed
 from commonspace.store.lances import ITEM, VECTOR
+from commonspace.store.migrating import state_of
 from commonspace.store.portable import KEY, MARK, Description, vector_names, vector_type
 from commonspace.store.records import VectorColumn
 from commonspace.store.snapshot import Snapshot
@@ -71,7 +72,12 @@ def export(
     types = _types(stored, sources, vectors)
     read = list(sources.values())
     wanted = _check_files(items, stored, read)
-    description = Description(stored.id_name, str(items.catalogue.get("space")), stored.version, len(stored), vectors)
+    state = state_of(items.catalogue)
+    underway = state.underway
+    migration = None
+    if underway is not None:
+        migration = {"id": underway.id, "old": underway.old, "new": underway.new, "phase": underway.phase}
+    description = Description(stored.id_name, state.space, stored.version, len(stored), vectors, migration)
     described = types.with_metadata({KEY: description.to_json().encode()})
     options = _options(described)
     with drafts.file(target, overwrite=overwrite) as part, open(part, "wb") as f:

@@ -11,10 +11,12 @@ name.cs/
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from commonspace.core.errors import BadInput, CommonspaceError, Corrupt, NotFoun
 from commonspace.store import drafts, schema
 from commonspace.store.catalogue import Catalogue
 from commonspace.store.files import below, size_of, sync, sync_tree
+from commonspace.store.ledger import Ledger
 from commonspace.store.versions import ITEMS
 
 CATALOGUE = "catalogue.sqlite"
@@ -52,10 +55,13 @@ def fill_folder(part: Path, space: Any, *, id_name: str) -> None:
     Catalogue.create(part / CATALOGUE, id_name=id_name, space=space.id, space_digest=digest_folder(saved))
 
 
-def add_space(folder: Path, catalogue: Catalogue, space: Any) -> None:
-    """Save another space in a collection; one that is there already stays as it is."""
+def add_space(folder: Path, catalogue: Catalogue, space: Any, *, note: Callable[[Ledger], None] | None = None) -> None:
+    """Save another space, or a migration, in a collection; one that is there already stays as it is.
+
+    What `note` enters in the catalogue is committed with it.
+    """
     _check_space_id(space)
-    if space.id in catalogue.spaces():
+    if space.id in catalogue.spaces() and note is None:
         return
     part = folder / SPACES / f".{space.id}.{secrets.token_hex(4)}.part"
     saved = folder / SPACES / space.id
@@ -68,10 +74,23 @@ def add_space(folder: Path, catalogue: Catalogue, space: Any) -> None:
                 os.rename(part, saved)
                 sync(saved.parent)
                 ledger.put("spaces", (space.id, digest_folder(saved)))
+            if note is not None:
+                note(ledger)
     except OSError as e:
         raise CommonspaceError(f"cannot save the space {space.id} in {folder}: {e.strerror or e}") from e
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, catalogue: Catalogue, *, grace: float) -> int:
+    """Remove what killed calls have left among the saved spaces and is older than some seconds; return its bytes."""
+    place, known, size = folder / SPACES, set(catalogue.spaces()), 0
+    for left in place.iterdir() if place.is_dir() else ():
+        with contextlib.suppress(OSError):
+            if left.name not in known and time.time() - left.stat().st_mtime > grace:
+                size += sum(map(size_of, below(left)))
+                shutil.rmtree(left, ignore_errors=True)
+    return size
 
 
 def names_folder(space: str) -> bool:

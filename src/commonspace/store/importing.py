@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from commonspace.core.errors import BadInput, Corrupt, NotFound, SpaceMismatch
-from commonspace.store import chunks, drafts, lances, schema
+from commonspace.store import chunks, drafts, lances, migrating, schema
 from commonspace.store import folder as folders
 from commonspace.store.catalogue import Catalogue
 from commonspace.store.items import Items
@@ -118,7 +118,7 @@ class Exported:
                 raise SpaceMismatch(
                     f"the column {name!r} of {self.path} holds vectors of the space {column.space}, not of "
                     f"{' or '.join(spaces)}: give that space (more than one with others=[...]), or leave vectors of "
-                    "other spaces out: vectors=False for none, vectors=[columns] for some"
+                    "other spaces out: vectors=False for none, vectors=[columns] for some" + self._carried(column.space)
                 )
             if column.dim != spaces[column.space]:
                 raise BadInput(
@@ -126,6 +126,14 @@ class Exported:
                     f"{spaces[column.space]}: the file was not written by this project"
                 )
         return {name: there[name] for name in wanted}
+
+    def _carried(self, space: str) -> str:
+        migration = self.description.migration
+        if migration is None or space != migration["id"]:
+            return ""
+        return (
+            ". They were carried over by a migration, which is given like a space: others=[old, collection.migration]"
+        )
 
     def ids(self) -> pa.ChunkedArray:
         """Return the ids of all rows.
@@ -241,10 +249,22 @@ def make_from(
         try:
             for space in spaces[1:]:
                 folders.add_space(part, catalogue, space)
+            if resumes(source.description, [space.id for space in spaces]):
+                found = source.description.migration or {}
+                with catalogue.writing() as ledger:
+                    migrating.enter(ledger, found["id"], found["old"], found["new"], found["phase"])
             if source.description.version:
                 _fill(Items(part, catalogue), source, chosen, advance)
         finally:
             catalogue.close()
+
+
+def resumes(described: Description, spaces: Sequence[str]) -> bool:
+    """Return whether the migration that a file tells of goes on with these spaces, the first of them in use."""
+    found = described.migration
+    if found is None or not {found["id"], found["old"], found["new"]} <= set(spaces):
+        return False
+    return spaces[0] == (found["new"] if found["phase"] == migrating.SERVING else found["old"])
 
 
 def _fill(items: Items, source: Exported, chosen: Mapping[str, VectorColumn], advance: Callable[[int], None]) -> None:

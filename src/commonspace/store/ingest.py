@@ -80,7 +80,8 @@ def ingest(
     skipped = encode_into(batch, table, sources, found, items, space, keep=keep, on_error=on_error)
     ids = batch.table.column(items.id_name).to_pylist()
     call.result.update(skipped=sorted(skipped.items()), left_out=batch.left_out)
-    if len(batch.table) and not (items.upsert if upsert else items.append)(batch.table, call=call):
+    made = space.id if found or sources else None
+    if len(batch.table) and not (items.upsert if upsert else items.append)(batch.table, call=call, space=made):
         return _repeated(call.known(items.catalogue) or {}, batch.table.column(items.id_name).to_pylist())
     return Added(len(ids), ids, dict(sorted(skipped.items())), batch.left_out)
 

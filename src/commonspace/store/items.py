@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import lance
@@ -16,6 +16,7 @@ from commonspace.store import lances, schema
 from commonspace.store.calls import Call
 from commonspace.store.lances import OWN_FILE
 from commonspace.store.ledger import Ledger
+from commonspace.store.migrating import check_taken
 from commonspace.store.reading import Fragment
 from commonspace.store.records import VectorColumn
 from commonspace.store.snapshot import Snapshot
@@ -29,8 +30,10 @@ Note = Callable[[Ledger], None]
 class Items(Versions):
     """The item table of an open collection; parameters as `Versions`."""
 
-    def append(self, table: pa.Table, *, call: Call | None = None) -> bool:
+    def append(self, table: pa.Table, *, call: Call | None = None, space: str | None = None) -> bool:
         """Add new items, all of them or none; return whether that was still to be done.
+
+        `space` is that of the vectors: if the collection has gone to another one, the error is `Moved`.
 
         Raises
         ------
@@ -40,27 +43,42 @@ class Items(Versions):
         with self.writing() as now:
             if call is not None and call.known(self.catalogue) is not None:
                 return False
+            self._check_space(space)
             now = self._with_columns(now, table.schema)
             self.refuse_existing(now, table.column(self.id_name))
             self.change(now, "add", table=table, note=None if call is None else call.note)
             return True
 
-    def upsert(self, table: pa.Table, *, what: str = "upsert", call: Call | None = None) -> bool:
+    def upsert(
+        self, table: pa.Table, *, what: str = "upsert", call: Call | None = None, space: str | None = None
+    ) -> bool:
         """Add new items and change existing ones, all or none; columns that the table lacks keep their values.
 
-        Returns whether that was still to be done.
+        But where it has vectors of a modality, those of other spaces are cleared: they are of what the item was.
+        Returns whether that was still to be done; `space` as in `append`.
         """
         with self.writing() as now:
             if call is not None and call.known(self.catalogue) is not None:
                 return False
+            self._check_space(space)
             now = self._with_columns(now, table.schema)
             gone = None
             if now.version:
-                table = _complete(table, now, self.id_name)
+                table = _complete(table, now, self.id_name, self._outdated(table.column_names))
                 old = now.positions(table.column(self.id_name))
                 gone = old[old >= 0]
             self.change(now, what, table=table, gone=gone, note=None if call is None else call.note)
             return True
+
+    def _check_space(self, space: str | None) -> None:
+        if space is not None:
+            check_taken(self.catalogue, space)
+
+    def _outdated(self, names: Sequence[str]) -> set[str]:
+        """Return the vector columns that are not given, of modalities that are."""
+        columns = self.catalogue.columns()
+        given = {c.modality for c in columns if c.name in names}
+        return {c.name for c in columns if c.modality in given and c.name not in names}
 
     def update(self, values: Mapping[str, Any], *, where: str) -> int:
         """Give fields of all items that a filter selects new values; return how many items there were."""
@@ -180,8 +198,8 @@ class Items(Versions):
         plain = [f for f in incoming if f.name != self.id_name and not f.name.startswith(OWN_FILE)]
         return pa.schema([key, *plain, *(f for f in incoming if f.name.startswith(OWN_FILE))])
 
-    def set_vectors(self, fragment: Fragment, column: VectorColumn, values: pa.Array) -> bool:
-        """Give one fragment a vector column; return whether it was still there to be given one.
+    def set_vectors(self, fragment: Fragment, column: VectorColumn, values: pa.Array) -> int:
+        """Give one fragment a vector column; return the bytes written, 0 if it was not there any more to be given one.
 
         Parameters
         ----------
@@ -205,9 +223,9 @@ class Items(Versions):
                     metadata = [f.metadata for f in now.fragments]
                     mine[0].metadata.files = [f for f in mine[0].metadata.files if f.fields != [leaf]] + [file]
                     self.publish(lance.LanceOperation.Merge(metadata, now.data.lance_schema), now, "backfill", new)
-                    return True
+                    return file.file_size_bytes or 1
                 lances.remove(self.root / name for name in new)
-                return False
+                return 0
             except BaseException:
                 lances.remove(self.root / name for name in new)
                 raise
@@ -312,8 +330,12 @@ class Items(Versions):
         return removed, updated
 
 
-def _complete(table: pa.Table, now: Snapshot, id_name: str) -> pa.Table:
+def _complete(table: pa.Table, now: Snapshot, id_name: str, cleared: Collection[str] = ()) -> pa.Table:
     """Return the rows with every stored column: what the call does not give is read from the stored items."""
+    for name in now.schema.names:
+        if name in cleared:
+            field = now.schema.field(name)
+            table = table.append_column(field, pa.nulls(len(table), field.type))
     missing = [n for n in now.schema.names if n not in table.column_names]
     if missing:
         positions = now.positions(table.column(id_name))

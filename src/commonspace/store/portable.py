@@ -55,6 +55,8 @@ class Description:
         Number of items.
     vectors : mapping of str to VectorColumn
         Vector column of the file -> what it is called in a collection, and what it holds.
+    migration : mapping of str to str, optional
+        The migration that was under way: its `id`, `old`, `new` and `phase`.
     """
 
     id_name: str
@@ -62,6 +64,7 @@ class Description:
     version: int
     items: int
     vectors: Mapping[str, VectorColumn]
+    migration: Mapping[str, str] | None = None
 
     def to_json(self) -> str:
         """Return it as text."""
@@ -93,7 +96,12 @@ class Description:
                 vectors[name] = VectorColumn(
                     column_name(modality, space), modality, space, int(column["dim"]), str(column["kind"])
                 )
-            found = cls(body["id_name"], str(body["space"]), int(body["version"]), int(body["items"]), vectors)
+            migration = body.get("migration")
+            if migration is not None:
+                migration = {name: str(migration[name]) for name in ("id", "old", "new", "phase")}
+            found = cls(
+                body["id_name"], str(body["space"]), int(body["version"]), int(body["items"]), vectors, migration
+            )
             found._check(types)
         except BadInput:
             raise

@@ -20,6 +20,8 @@ from commonspace.store.lookup import Part
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 _BATCH = 8192
+#: What decides how a fragment's column reads -> which of its rows have a value there.
+Presence = dict[Any, npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,41 @@ def read_vectors(
     for array in (values, places):
         array.flags.writeable = False
     return Vectors(keys, ends, places, values)
+
+
+def read_presence(
+    data: Any,
+    fragments: Sequence[Fragment],
+    name: str,
+    numbers: set[int],
+    known: Presence,
+) -> Presence:
+    """Return key of each fragment -> which of its rows have a value in a column.
+
+    Parameters
+    ----------
+    data, fragments, name, numbers
+        As `read_ids`.
+    known : mapping
+        What was read for an earlier version.
+    """
+    found: Presence = {}
+    for fragment in fragments:
+        key = (fragment.metadata.id, fragment.rows, *fragment.key(numbers))
+        if key in known:
+            found[key] = known[key]
+            continue
+        there = np.zeros(fragment.rows, bool)
+        if fragment.file(numbers) is not None:
+            start = 0
+            scanner = data.scanner(columns=[name], fragments=[fragment.handle], batch_size=_BATCH, scan_in_order=True)
+            for batch in scanner.to_batches():
+                there[start : start + len(batch)] = batch.column(0).is_valid().to_numpy(zero_copy_only=False)
+                start += len(batch)
+            if start != fragment.rows:
+                raise ValueError(f"{start} rows instead of {fragment.rows}")
+        found[key] = there
+    return found
 
 
 def _cells(data: Any, fragment: Fragment, name: str, dim: int) -> Iterator[tuple[Ints, Floats]]:

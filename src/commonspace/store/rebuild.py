@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,17 @@ from commonspace.core import progress as bars
 from commonspace.core.digest import digest_folder
 from commonspace.core.errors import CommonspaceError, Corrupt
 from commonspace.store import files, lances
-from commonspace.store.catalogue import Catalogue
+from commonspace.store.catalogue import Catalogue, now
 from commonspace.store.files import Stored, size_of
 from commonspace.store.folder import CATALOGUE, DAMAGED, SPACES, set_aside
 from commonspace.store.lances import VECTOR
+from commonspace.store.migrating import PREPARING, SERVING, Underway, enter, record_of, saved_migration
 from commonspace.store.opening import OlderCatalogue
 from commonspace.store.records import VectorColumn, column_name
 from commonspace.store.scan import id_name, scan
 from commonspace.store.segments import INDEX
 from commonspace.store.spaces import modalities_of, save_again
-from commonspace.store.surviving import surviving_files
+from commonspace.store.surviving import surviving, surviving_files
 from commonspace.store.verify import Uses, core_of, manifest, uses_of
 from commonspace.store.versions import ITEMS
 
@@ -83,15 +84,18 @@ def rebuild(folder: Path, why: Corrupt, *, space: Any, trust_unchecked: bool, pr
         )
     state = "is gone" if not (folder / CATALOGUE).is_file() else "was damaged"
     steps = [f"The catalogue {'was older than the items' if isinstance(why, OlderCatalogue) else state}."]
-    surviving = surviving_files(folder / CATALOGUE)
-    data, spoilt, unusable = _newest_readable(folder, kept, surviving, progress)
-    spaces = _saved_spaces(folder, space, steps)
+    checkable = surviving_files(folder / CATALOGUE)
+    data, spoilt, unusable = _newest_readable(folder, kept, checkable, progress)
+    spaces, underway = _saved_spaces(folder, space, surviving(folder / CATALOGUE, "meta"), steps)
     columns = [column for name, modalities in spaces.items() for column in _columns(data.schema, name, modalities)]
-    current = _current(uses_of(data), folder, spaces, columns)
+    if underway is None:
+        current = _current(uses_of(data), folder, spaces, columns)
+    else:
+        current = underway.new if underway.phase == SERVING else underway.old
     draft = folder / f".repair.{secrets.token_hex(4)}.part"
     try:
         draft.mkdir()
-        brought = _write(draft / CATALOGUE, folder, data, spoilt, spaces, columns, current)
+        brought = _write(draft / CATALOGUE, folder, data, spoilt, spaces, columns, current, underway)
         # What no version can use any more goes first, the new catalogue comes last.
         below = (path for path in (folder / ITEMS).rglob("*") if path.is_file() and path.suffix != ".json")
         gone = {path.relative_to(folder).as_posix() for path in below} - brought
@@ -106,7 +110,7 @@ def rebuild(folder: Path, why: Corrupt, *, space: Any, trust_unchecked: bool, pr
     steps += [f"Version {version} cannot be used ({reason})." for version, reason in unusable.items()]
     steps.append(
         f"The catalogue was made anew from version {data.version}, the newest of which all {data.count_rows():,} items "
-        f"can be read. {_told(len((brought - spoilt) & set(surviving)), len(brought - spoilt))}"
+        f"can be read. {_told(len((brought - spoilt) & set(checkable)), len(brought - spoilt))}"
     )
     steps.append(
         f"Earlier versions, tags and idempotency keys are forgotten; {moved:,} files were moved to {folder / DAMAGED}, "
@@ -116,8 +120,8 @@ def rebuild(folder: Path, why: Corrupt, *, space: Any, trust_unchecked: bool, pr
         steps.append(
             "The index is forgotten, too: collection.build_index() makes it anew, and clean_up removes the old."
         )
-    known = {column.name for column in columns}
-    if strange := [name for name in data.schema.names if name.startswith(VECTOR) and name not in known]:
+    named = {column.name for column in columns}
+    if strange := [name for name in data.schema.names if name.startswith(VECTOR) and name not in named]:
         steps.append(f"The vectors {', '.join(strange)} belong to no space that is saved here and cannot be used.")
     return steps
 
@@ -158,14 +162,22 @@ def _newest_readable(
     raise Corrupt(f"no version of {folder / ITEMS} can be read whole ({told}): restore the folder from a backup")
 
 
-def _saved_spaces(folder: Path, space: Any, steps: list[str]) -> dict[str, list[str]]:
-    """Return space id -> modalities, after saving the space that was given and putting aside what is none."""
+def _saved_spaces(
+    folder: Path, space: Any, meta: Sequence[tuple[Any, ...]], steps: list[str]
+) -> tuple[dict[str, list[str]], Underway | None]:
+    """Return space id -> modalities, and the migration under way, after putting aside what is neither.
+
+    `meta` is what the damaged catalogue still tells of itself. The space that was given is saved first.
+    """
     place = folder / SPACES
     if space is not None and modalities_of(place / space.id) is None:
         save_again(folder, space)
         steps.append(f"The space {space.id} was saved again.")
     found = {path.name: modalities_of(path) for path in sorted(place.iterdir())} if place.is_dir() else {}
     spaces = {name: modalities for name, modalities in found.items() if modalities is not None}
+    underway = _underway(place, spaces, meta, steps)
+    if underway is not None:  # its vectors are of the modalities of both
+        spaces[underway.id] = list(dict.fromkeys([*spaces[underway.old], *spaces[underway.new]]))
     if not spaces:
         raise Corrupt(
             f"{folder} has no saved space that can be read, so that its vectors have no meaning: give the space "
@@ -174,7 +186,26 @@ def _saved_spaces(folder: Path, space: Any, steps: list[str]) -> dict[str, list[
     if spoilt := [name for name in found if name not in spaces]:
         set_aside(folder, [f"{SPACES}/{name}" for name in spoilt])
         steps.append(f"{', '.join(spoilt)} in {place} cannot be read as a space and was moved to {folder / DAMAGED}.")
-    return spaces
+    return spaces, underway
+
+
+def _underway(
+    place: Path, spaces: Mapping[str, list[str]], meta: Sequence[tuple[Any, ...]], steps: list[str]
+) -> Underway | None:
+    """Return the migration that is under way: the one that the old catalogue tells of, or the one that is saved."""
+    saved = {path.name: saved_migration(path) for path in sorted(place.iterdir())} if place.is_dir() else {}
+    there = {id: both for id, both in saved.items() if both is not None and set(both) <= set(spaces)}
+    known = record_of(meta)
+    if known is not None and known.id in there:
+        return known
+    if len(there) != 1 or "space" in {row[0] for row in meta}:  # a leftover of one that is over
+        return None
+    ((id, (old, new)),) = there.items()
+    steps.append(
+        f"A migration from the space {old} to {new} is saved and taken to be under way; how far it was is not known, "
+        f"so that {old} is used. Repeat apply, which goes on where it was, or call roll_back_upgrade()."
+    )
+    return Underway(id, old, new, PREPARING, now())
 
 
 def _columns(stored: pa.Schema, space: str, modalities: list[str]) -> list[VectorColumn]:
@@ -210,6 +241,7 @@ def _write(
     spaces: Mapping[str, list[str]],
     columns: list[VectorColumn],
     current: str,
+    underway: Underway | None,
 ) -> set[str]:
     """Write the new catalogue; return the files that it knows."""
     version = int(data.version)
@@ -224,6 +256,8 @@ def _write(
         with catalogue.writing() as ledger:
             ledger.put("spaces", *digests.items())
             ledger.put("columns", *((c.name, c.modality, c.space, c.dim, c.kind) for c in columns))
+            if underway is not None:
+                enter(ledger, underway.id, underway.old, underway.new, underway.phase)
             body = (folder / manifest(version)).read_bytes()
             catalogue.acknowledge(version, int(data.count_rows()), "repair", stored, synced=True, manifest=body)
     finally:

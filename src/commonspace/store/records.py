@@ -25,6 +25,7 @@ TABLES: Mapping[str, Mapping[str, type]] = {
 META: Mapping[str, type] = {
     "id_name": str,
     "space": str,
+    "migration": str,
     "created": str,
     "version": int,
     "rows": int,

@@ -64,10 +64,15 @@ class Snapshot:
         self._ids: reading.Ids | None = None
         self._vectors: dict[str, reading.Vectors] = {}
         self._matrices: dict[str, tuple[list[int], Ints, Floats]] = {}
-        self._old_ids: reading.Ids | None = None if before is None else before._ids or before._old_ids
-        self._old_vectors: dict[str, reading.Vectors] = (
-            {} if before is None else {**before._old_vectors, **before._vectors}
-        )
+        self._old_ids: reading.Ids | None = None
+        self._old_vectors: dict[str, reading.Vectors] = {}
+        self._present: dict[str, reading.Presence] = {}
+        self._there: dict[str, npt.NDArray[np.bool_]] = {}
+        self._old_present: dict[str, reading.Presence] = {}
+        if before is not None:
+            self._old_ids = before._ids or before._old_ids
+            self._old_vectors = before._old_vectors | before._vectors
+            self._old_present = before._old_present | before._present
         self._loading = threading.RLock()
 
     def release(self) -> None:
@@ -239,6 +244,10 @@ class Snapshot:
                 found[name] = reading.Stretch(first, mine, fragment.metadata.physical_rows)
         return found
 
+    def stretch(self, number: int) -> tuple[int, int]:
+        """Return the first row of a fragment, and that after its last."""
+        return (first := int(self._firsts[number])), first + self.fragments[number].rows
+
     @cached_property
     def _firsts(self) -> Ints:
         """The first row of each fragment."""
@@ -256,8 +265,7 @@ class Snapshot:
 
     def column(self, ids: Any, name: str) -> list[Any]:
         """Return one column's values of some items, in the order asked; `NotFound` names ids that are not stored."""
-        found: list[Any] = self.take(self._rows_of(ids, "raise"), [name]).column(name).to_pylist()
-        return found
+        return list(self.take(self._rows_of(ids, "raise"), [name]).column(name).to_pylist())
 
     def _rows_of(self, ids: Any, missing: str) -> Ints:
         asked = self.as_ids(ids)
@@ -285,6 +293,19 @@ class Snapshot:
             return 0
         with self._reading([column]):
             return int(self.data.scanner(filter=f"`{column}` IS NOT NULL", fragments=handles).count_rows())
+
+    def present(self, column: str) -> npt.NDArray[np.bool_]:
+        """Return (n,) bool, not to be changed: which rows have a value in a column, of vectors or anything else."""
+        if column not in self.schema.names:
+            return np.zeros(len(self), bool)
+        with self._loading:
+            if column not in self._there:
+                known, numbers = self._old_present.pop(column, {}), self._numbers[column]
+                with self._reading([column]):
+                    found = reading.read_presence(self.data, self.fragments, column, numbers, known)
+                self._present[column] = found
+                self._there[column] = np.concatenate([np.empty(0, bool), *found.values()])
+            return self._there[column]
 
     def _load_ids(self) -> reading.Ids:
         with self._loading:
@@ -334,8 +355,7 @@ class Snapshot:
         """
         if self.data is None:
             return {}
-        wanted = set(self._numbers) if columns is None else set(columns)
-        found: dict[str, tuple[int, list[str]]] = {}
+        wanted, found = set(self._numbers if columns is None else columns), dict[str, tuple[int, list[str]]]()
         for fragment in self.fragments:
             for path, fields in fragment.files:
                 held = [name for name, ids in self._numbers.items() if not ids.isdisjoint(fields)]
@@ -350,8 +370,7 @@ class Snapshot:
         return Path(self.data.uri).name
 
     def _what_is_lost(self, path: str) -> str:
-        rows, held = self.files()[path.removeprefix(f"{self._root}/")]
-        folder = Path(self.data.uri).parent
+        folder, (rows, held) = Path(self.data.uri).parent, self.files()[path.removeprefix(f"{self._root}/")]
         own = [c for c in held if c.startswith(OWN_FILE)]
         if not held:
             what = f"It says which items near {rows} of version {self.version} were deleted"

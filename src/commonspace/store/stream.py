@@ -17,7 +17,7 @@ import pyarrow as pa
 from lance.fragment import FragmentMetadata
 
 from commonspace.core import progress as bars
-from commonspace.core.errors import BadInput
+from commonspace.core.errors import BadInput, SpaceMismatch
 from commonspace.core.method import check_choice
 from commonspace.core.tables import read_table
 from commonspace.store import chunks, files, incoming, lances, schema
@@ -27,6 +27,7 @@ from commonspace.store.catalogue import now
 from commonspace.store.ingest import encode_into
 from commonspace.store.items import Items
 from commonspace.store.ledger import Ledger
+from commonspace.store.migrating import state_of
 
 KIND = "stream"
 
@@ -102,8 +103,10 @@ class Job:
             found.update(part["layout"])
         return found
 
-    def add(self, chunk: pa.Table, name: str, written: FragmentMetadata | None, batch: Batch, skipped: Any) -> None:
-        """Note a chunk whose fragment has been written, after putting it on disk."""
+    def add(
+        self, chunk: pa.Table, name: str, written: FragmentMetadata | None, batch: Batch, skipped: Any, space: str
+    ) -> None:
+        """Note a chunk whose fragment has been written with vectors of a space, after putting it on disk."""
         names = lances.files_of([written] if written is not None else [])
         with self.items.errors("no item was added"):
             if self.items.durability == "full":
@@ -116,12 +119,17 @@ class Job:
                 "fragment": None if written is None else written.to_json(),
                 "files": {n: [s.size, s.sha256] for n, s in stored.items()},
                 "layout": lances.layout(self.items.snapshot().data),
+                "space": space,
                 "skipped": skipped,
                 "left_out": batch.left_out,
             }
         )
         with self.items.catalogue.writing() as ledger:
             self._note(ledger)
+
+    def spaces(self) -> set[str]:
+        """Return the spaces that made the vectors of the chunks."""
+        return {part["space"] for part in self.parts if part.get("space") is not None}
 
     def remove(self, ledger: Ledger) -> None:
         """Forget the job; its files belong to a version now, or to nobody."""
@@ -185,7 +193,8 @@ def add_stream(
                         keep=keep, on_error=on_error,
                     )  # fmt: skip
                     written = _write(items, batch)
-                    job.add(chunk, name, written, batch, [[at + job.rows, why] for at, why in skipped.items()])
+                    left_out = [[at + job.rows, why] for at, why in skipped.items()]
+                    job.add(chunk, name, written, batch, left_out, space.id)
                 bar.advance(chunk.num_rows)
         return _finish(items, job, call, seen, resumed)
     except BaseException as e:
@@ -295,6 +304,12 @@ def _finish(items: Items, job: Job, call: Call, seen: chunks.Seen, resumed: int)
     with items.writing() as stored:
         if (known := call.known(items.catalogue)) is not None:
             return _result(known, repeated=True)
+        state = state_of(items.catalogue)
+        if gone := [space for space in job.spaces() if not state.takes(space)]:
+            raise SpaceMismatch(
+                f"the rows were written with vectors of the space {gone[0]}, but the collection has gone to "
+                f"{state.space} since: add them again, with another key if there was one"
+            )
         if fragments:
             items.append_fragments(stored, fragments, seen.all(), job.layout(), note)
         else:

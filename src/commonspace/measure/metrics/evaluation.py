@@ -131,7 +131,7 @@ def evaluate_retrieval(
     check_shapes((len(q), len(g)), judged)
     if leave_one_out:
         judged = judged.without_self()
-    distinct, place = _distinct(g)
+    distinct, place = unique_rows(g)
 
     def score(start: int, stop: int) -> np.ndarray:
         s: np.ndarray = q[start:stop] @ distinct.T
@@ -261,7 +261,7 @@ def estimates(
     return out
 
 
-def _distinct(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unique_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct rows and, for each row, which of them it is."""
     if not len(X) or not X.shape[1]:
         return X, np.arange(len(X))

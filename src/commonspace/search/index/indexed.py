@@ -106,6 +106,8 @@ class Indexed:
         How the segments are searched.
     plans : list of Plan
         What the searches of this object did, in order.
+    side : str
+        See `Searchable`.
     """
 
     modality: str
@@ -113,6 +115,7 @@ class Indexed:
     fresh: Gallery
     settings: Settings = field(default_factory=Settings)
     plans: list[Plan] = field(default_factory=list)
+    side: str = ""
 
     def best(self, queries: Floats, k: int, mask: Mask | None) -> tuple[Ints, Floats]:
         """Return rows and scores of vectors among which are the k best items of each query; see `Searchable`.

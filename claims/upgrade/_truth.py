@@ -1,0 +1,263 @@
+"""What a plan promised, measured on what it has not seen: other items of the same corpus, asked by other queries.
+
+Bridges and scales are those of the plan, learned from its probes; only the vectors are new. What stays to be said by
+the plan's own rule is said by the figures found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from commonspace.measure.metrics.metric import metric
+from commonspace.measure.metrics.ranks import Ranks
+from commonspace.measure.metrics.relevance import Relevance
+from commonspace.measure.statistics.estimates import Estimate
+from commonspace.upgrade.figures import figures
+from commonspace.upgrade.migration import Migration
+from commonspace.upgrade.options import Option
+from commonspace.upgrade.plan import Plan
+from commonspace.upgrade.probes import Direction, Probes, directions_of
+from commonspace.upgrade.scale import level
+from commonspace.upgrade.verdict import Rule, decide
+
+DRAWS = 3  # of the items that are encoded anew where they are drawn at random
+
+
+@dataclass(frozen=True)
+class Rest:
+    """One direction of what the plan has not seen.
+
+    Parameters
+    ----------
+    asks, searched : str
+        Modalities.
+    old, new : (queries, items) of vectors
+        Vectors in both spaces.
+    right : (q, n) bool
+        What is right for each query.
+    own : (q,) int64
+        The item that each query is itself, -1 if none.
+    sample : (old, new) arrays
+        Items of the probes, for levels.
+    hits : (n,) array
+        How often the probes' queries find each item in the old space.
+    """
+
+    asks: str
+    searched: str
+    old: tuple[np.ndarray, np.ndarray]
+    new: tuple[np.ndarray, np.ndarray]
+    right: np.ndarray
+    groups: np.ndarray
+    own: np.ndarray
+    sample: tuple[np.ndarray, np.ndarray]
+    hits: np.ndarray
+
+    @classmethod
+    def of(cls, rest: Probes, probes: Probes, task: str) -> Rest:
+        """Return one direction, queries without an answer left out."""
+        asks, _, searched = task.partition("->")
+        asking, shown = (rest.items, rest.things) if rest.queries is None else (rest.queries, rest.query_things)
+        right = shown[asks][:, None] == rest.things[searched][None, :]
+        itself = np.full(len(right), -1)
+        if rest.queries is None and asks == searched:
+            itself = np.arange(len(right))
+            np.fill_diagonal(right, False)
+        rows = np.flatnonzero(right.any(axis=1))
+        items = (rest.items.old[searched], rest.items.new[searched])
+        before = (probes.items if probes.queries is None else probes.queries).old[asks] @ items[0].T
+        top = np.argpartition(-before, 9, axis=1)[:, :10]
+        return cls(
+            asks, searched, (asking.old[asks][rows], items[0]), (asking.new[asks][rows], items[1]), right[rows],
+            shown[asks][rows], itself[rows], (probes.items.old[searched], probes.items.new[searched]),
+            np.bincount(top.ravel(), minlength=len(items[0])),
+        )  # fmt: skip
+
+    def native(self, side: str) -> np.ndarray:
+        """Return the scores within a space."""
+        queries, items = getattr(self, side)
+        return queries @ items.T
+
+    def across(self, migration: Migration) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return scores of old items through a migration, the queries that met them, and the sample as it is met."""
+        bridge = migration.bridge
+        if bridge is None:
+            return self.native("old"), self.old[0], self.sample[0]
+        if bridge.carries == "queries":
+            queries = bridge.carry(self.new[0], self.asks)
+            return queries @ self.old[1].T, queries, self.sample[0]
+        items = bridge.carry(self.old[1], self.searched)
+        return self.new[0] @ items.T, self.new[0], bridge.carry(self.sample[0], self.searched)
+
+    def scores(self, option: Option, plan: Plan, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Yield the scores of an option, several times where something is drawn."""
+        if option.kind in ("keep", "re-embed"):
+            yield self.native("old" if option.kind == "keep" else "new")
+            return
+        migration = _migration(plan, option)
+        scores, queries, sample = self.across(migration)
+        native = self.native("new")
+        if option.kind == "bridge":
+            yield scores
+        elif option.kind == "rescore":
+            top = np.argpartition(-scores, min(option.depth, scores.shape[1]) - 1, axis=1)[:, : option.depth]
+            out = scores.copy()
+            np.put_along_axis(out, top, np.take_along_axis(native, top, axis=1) + 4, axis=1)
+            yield out
+        else:
+            scale = migration.scale(self.asks, self.searched)
+            levels = (level(queries, sample), level(self.new[0], self.sample[1])) if scale.standard else ()
+            others = scale(scores, *levels)
+            for _ in range(DRAWS if option.order == "random" else 1):
+                yield np.where(self._anew(option, rng), native, others)
+
+    def _anew(self, option: Option, rng: np.random.Generator) -> np.ndarray:
+        n = len(self.hits)
+        worth = np.zeros(n) if option.order == "random" else self.hits
+        out = np.zeros(n, bool)
+        out[np.lexsort((rng.random(n), -worth))[: round(option.share * n)]] = True
+        return out
+
+    def values(self, option: Option, plan: Plan, seed: int) -> np.ndarray:
+        """Return the metric of every query."""
+        measured: Any = metric(plan.metric.lower())
+        found = []
+        for scores in self.scores(option, plan, np.random.default_rng(seed)):
+            s = scores.astype(np.float32)
+            mine = np.flatnonzero(self.own >= 0)
+            s[mine, self.own[mine]] = -np.inf
+            query, item = np.nonzero(self.right)
+            found.append(measured.from_ranks(Ranks.of_block(s, query, item, np.ones(len(query)))))
+        return np.mean(found, axis=0)
+
+
+def _migration(plan: Plan, option: Option) -> Migration:
+    if option.kind != "rescore":
+        return plan.migration(option.name)
+    return Migration(plan.old, plan.new, plan.dims[1], plan.bridges.get(option.name), {})
+
+
+@dataclass(frozen=True)
+class Values:
+    """The metric of every query under every option, on the probes and on the rest.
+
+    Parameters
+    ----------
+    options : tuple of Option
+        As the plan had them: what they are and what they cost.
+    probes, rest : mapping of str to (mapping of str to (q,) array)
+        Direction -> option -> values.
+    probe_groups, rest_groups : mapping of str to (q,) array
+        Direction -> what each query shows.
+    label : str
+        Name of the metric.
+    """
+
+    options: tuple[Option, ...]
+    probes: dict[str, dict[str, np.ndarray]]
+    rest: dict[str, dict[str, np.ndarray]]
+    probe_groups: dict[str, np.ndarray]
+    rest_groups: dict[str, np.ndarray]
+    label: str
+
+    @classmethod
+    def of(cls, plan: Plan, rest: Probes, probes: Probes, seed: int) -> Values:
+        """Measure the options of a plan on the rest."""
+        directions = {task: Rest.of(rest, probes, task) for task in plan.directions}
+        known, _ = directions_of(probes, 10, 10**9, np.random.default_rng(0))
+        return cls(
+            plan.options,
+            {task: {o.name: o.quality[task].per_query for o in plan.options} for task in directions},
+            {task: {o.name: r.values(o, plan, seed) for o in plan.options} for task, r in directions.items()},
+            {d.task: d.groups for d in known},
+            {task: np.unique(r.groups, return_inverse=True)[1] for task, r in directions.items()},
+            plan.metric,
+        )  # fmt: skip
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return all values as arrays of one file; the options are apart."""
+        out: dict[str, np.ndarray] = {}
+        for side, values, groups in (
+            ("probes", self.probes, self.probe_groups), ("rest", self.rest, self.rest_groups)
+        ):  # fmt: skip
+            for task, found in values.items():
+                out[f"{side}|{task}|groups"] = groups[task]
+                out |= {f"{side}|{task}|{i}": found[o.name] for i, o in enumerate(self.options)}
+        return out
+
+    @classmethod
+    def from_arrays(cls, options: tuple[Option, ...], arrays: dict[str, np.ndarray], label: str) -> Values:
+        """Return what `to_arrays` took apart."""
+        parts: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {"probes": ({}, {}), "rest": ({}, {})}
+        for name, a in arrays.items():
+            side, task, which = name.split("|")
+            values, groups = parts[side]
+            if which == "groups":
+                groups[task] = a
+            else:
+                values.setdefault(task, {})[options[int(which)].name] = a
+        return cls(options, parts["probes"][0], parts["rest"][0], parts["probes"][1], parts["rest"][1], label)
+
+    def figures(self, side: str, seed: int) -> tuple[Option, ...]:
+        """Return the options with the figures of one side, as the plan has them."""
+        values, groups = (getattr(self, n) for n in (side, "probe_groups" if side == "probes" else "rest_groups"))
+        directions = [_asked(task, g) for task, g in groups.items() if task in values]
+        rivals = [o.name for o in self.options if o.kind in ("bridge", "partial")]
+        said = figures(
+            values, values, directions, metric(self.label.lower()), rivals, dict.fromkeys(values, 0.0),
+            confidence=0.95, resamples=1000, seed=seed,
+        )  # fmt: skip
+        measured = ("quality", "kept", "against_old")
+        return tuple(replace(o, trend={}, **{m: getattr(said, m)[o.name] for m in measured}) for o in self.options)
+
+
+def _asked(task: str, groups: np.ndarray) -> Direction:
+    """Return a direction of which only the groups count any more."""
+    asks, _, searched = task.partition("->")
+    n = len(groups)
+    nothing = Relevance.of((np.arange(n), np.arange(n)))
+    return Direction(asks, searched, np.arange(n), nothing, groups, np.full(n, -1), True, things=True)
+
+
+def exactly(options: tuple[Option, ...]) -> tuple[Option, ...]:
+    """Return the options as if what was found were all there is: no interval around what is kept."""
+
+    def point(e: Estimate) -> Estimate:
+        return replace(e, low=e.value, high=e.value)
+
+    return tuple(replace(o, kept={d: point(e) for d, e in o.kept.items()}) for o in options)
+
+
+def judged(values: Values, seed: int, rule: Rule) -> dict[str, Any]:
+    """Return the verdict by the probes and what became of it, ready for JSON."""
+    planned, true = values.figures("probes", seed), values.figures("rest", seed)
+    plan, exact, wide = decide(planned, rule), decide(exactly(true), rule), decide(true, rule)
+    promised, by_name = ({o.name: o for o in options} for options in (planned, true))
+    chosen, new = by_name[plan.chosen.name], by_name["re-embed"]
+    kept = min(e.value for e in chosen.kept.values())
+    gain = {d: c.difference for d, c in new.against_old.items()}
+    safe = {
+        "do not upgrade": max(gain.values()) < rule.worth or bool(rule.worse(new)),
+        "re-embed": not rule.worse(new) and max(gain.values()) > 0,
+    }.get(plan.verdict, kept >= rule.keep and not rule.worse(chosen))
+    return {
+        "verdict": plan.verdict, "chosen": plan.chosen.name, "certain": plan.certain,
+        "truth": exact.verdict, "truth chosen": exact.chosen.name, "truth with intervals": wide.verdict,
+        "right": plan.verdict == exact.verdict, "right with intervals": plan.verdict == wide.verdict,
+        "safe": bool(safe), "kept by the chosen": kept,
+        "gain": gain, "promised gain": {d: c.difference for d, c in promised["re-embed"].against_old.items()},
+        "queries": {d: e.n for d, e in new.quality.items()},
+        "quality": {n: {d: e.value for d, e in by_name[n].quality.items()} for n in ("keep", "re-embed")},
+        "options": {
+            o.name: {
+                "kind": o.kind,
+                "promised": {d: [e.value, e.low, e.high] for d, e in promised[o.name].kept.items()},
+                "kept": {d: [e.value, e.low, e.high] for d, e in o.kept.items()},
+            }
+            for o in true
+        },
+    }  # fmt: skip

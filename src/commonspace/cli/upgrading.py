@@ -1,0 +1,215 @@
+"""Commands that bring a collection to another space: plan, apply, backfill, status, finish, rollback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commonspace.cli.shared import (
+    CollectionPath,
+    Columns,
+    Json,
+    OnError,
+    SpacePath,
+    app,
+    assignments,
+    print_json,
+    remark,
+    sheet,
+)
+from commonspace.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from commonspace.collection import Collection
+
+upgrade = typer.Typer(
+    name="upgrade",
+    help="Bring a collection to another space, without encoding everything again where that is good enough.",
+    no_args_is_help=True,
+)
+app.add_typer(upgrade)
+
+PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of a plan that `upgrade plan` wrote.")]
+Leave = Annotated[bool, typer.Option("--leave", help="Do it although items are not found any more after that.")]
+
+
+@upgrade.command()
+def plan(
+    collection: CollectionPath,
+    space: SpacePath,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write the plan to, for `apply`.")] = None,
+    probes: Annotated[
+        Path | None, typer.Option("--probes", "-p", help="Table of items to measure on; by default those kept.")
+    ] = None,
+    items: Annotated[
+        int | None, typer.Option("--items", "-n", help="How many of the collection's items to draw instead; 2,000.")
+    ] = None,
+    column: Columns = None,
+    group: Annotated[
+        str | None, typer.Option("--group", "-g", help="Field or column of labels; one label, one thing.")
+    ] = None,
+    queries: Annotated[
+        Path | None, typer.Option("--queries", "-q", help="Table of queries, with the ids that are right for each.")
+    ] = None,
+    relevant: Annotated[str, typer.Option("--relevant", help="Column of these ids.")] = "relevant",
+    bridge: Annotated[
+        list[str] | None, typer.Option("--bridge", "-b", help="Try this bridge only. Repeat for more.")
+    ] = None,
+    keep: Annotated[float, typer.Option(help="Share of a full re-embed's quality that is enough.")] = 0.95,
+    metric: Annotated[str, typer.Option(help="What is measured.")] = "recall@10",
+    share: Annotated[
+        list[float] | None, typer.Option("--share", help="Share of the items to encode anew. Repeat for more.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the drawing and of the plan.")] = 0,
+    on_error: OnError = "skip",
+    as_json: Json = False,
+) -> None:
+    """Measure what a new space would bring and what each way to it keeps and costs; nothing is changed."""
+    from commonspace.collection import Collection
+    from commonspace.space import Space
+
+    if probes is not None and items is not None:
+        raise BadInput("--probes is a table, --items draws from the collection: give one of them")
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"--out {out} exists already: choose another name, or remove it first")
+    options: dict[str, Any] = {"bridges": bridge, "keep": keep, "metric": metric}
+    if share:
+        options["shares"] = share
+    with Collection.open(collection) as opened:
+        found = opened.upgrade(
+            Space.load(space), probes=probes if probes is not None else items,
+            columns=assignments(column, "--column") or None, group=group, queries=queries, relevant=relevant,
+            random_state=seed, on_error=on_error, **options,
+        )  # fmt: skip
+    if out is not None:
+        found.save(out)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))
+        if out is not None and found.verdict != "do not upgrade":
+            typer.echo(f"\ncommonspace upgrade apply {collection} {out} {space} carries it out")
+
+
+@upgrade.command()
+def apply(
+    collection: CollectionPath,
+    plan: PlanPath,
+    space: Annotated[
+        Path | None, typer.Argument(metavar="[SPACE]", help="The new space; not needed if the collection has it.")
+    ] = None,
+    option: Annotated[
+        str | None, typer.Option("--option", help="Another way than the one that the plan has chosen.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let a collection use the new space from now on; old items are found through the plan's bridge."""
+    from commonspace.collection import Collection
+    from commonspace.space import Space
+    from commonspace.upgrade.plan import Plan
+
+    chosen = Plan.load(plan)
+    with Collection.open(collection) as opened:
+        opened.apply(
+            chosen if option is None else chosen.migration(option), None if space is None else Space.load(space)
+        )
+        _say(opened, as_json)
+    share = chosen.share if option is None else chosen[option].share
+    if not as_json and share:
+        typer.echo(f"commonspace upgrade backfill {collection} --share {share:g} goes on as the plan says")
+
+
+@upgrade.command()
+def backfill(
+    collection: CollectionPath,
+    modality: Annotated[
+        str | None, typer.Option("--modality", "-m", help="Stored modality; by default every one there is.")
+    ] = None,
+    share: Annotated[float | None, typer.Option(help="Stop when that share of the items is done.")] = None,
+    column: Annotated[str | None, typer.Option("--column", "-c", help="Field that holds the items.")] = None,
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="Not those first that were searched for: fewer bytes are written.")
+    ] = False,
+    on_error: OnError = "skip",
+    as_json: Json = False,
+) -> None:
+    """Encode old items by the new space, the most wanted first; Ctrl-C stops, a repetition goes on."""
+    from commonspace.collection import Collection
+
+    with Collection.open(collection) as opened:
+        done = opened.backfill(
+            modality, share=share, column=column, first=None if in_order else "asked", on_error=on_error
+        )
+        state = opened.upgrading()
+    if as_json:
+        print_json({"made": done.n, "bytes": done.bytes, "skipped": done.skipped, "left": done.left, "state": state})
+        return
+    typer.echo(f"Made {done.n:,} vectors, {done.bytes / 2**20:,.1f} MiB written")
+    for id, why in list(done.skipped.items())[:5]:
+        remark(f"left out {id}: {why}")
+    if done.left:
+        typer.echo(f"Still found through the bridge: {', '.join(f'{n:,} of {m}' for m, n in done.left.items())}")
+    elif state is not None:
+        typer.echo(f"commonspace upgrade finish {collection} ends the migration")
+
+
+@upgrade.command()
+def status(collection: CollectionPath, as_json: Json = False) -> None:
+    """Say how far the migration of a collection is."""
+    from commonspace.collection import Collection
+
+    with Collection.open(collection) as opened:
+        _say(opened, as_json)
+
+
+@upgrade.command()
+def finish(
+    collection: CollectionPath,
+    drop_old: Annotated[bool, typer.Option("--drop-old", help="Drop the vectors of the old space, too.")] = False,
+    leave: Leave = False,
+) -> None:
+    """End the migration: only the new space is left."""
+    from commonspace.collection import Collection
+
+    with Collection.open(collection) as opened:
+        left = opened.finish_upgrade(drop_old=drop_old, leave=leave)
+        typer.echo(f"{collection} uses the space {opened.space.id}{_left(left)}")
+
+
+@upgrade.command()
+def rollback(
+    collection: CollectionPath,
+    drop_new: Annotated[bool, typer.Option("--drop-new", help="Drop the vectors of the new space, too.")] = False,
+    leave: Leave = False,
+) -> None:
+    """Go back to the old space; items that came meanwhile are encoded by it."""
+    from commonspace.collection import Collection
+
+    with Collection.open(collection) as opened:
+        left = opened.roll_back_upgrade(drop_new=drop_new, leave=leave)
+        typer.echo(f"{collection} uses the space {opened.space.id} again{_left(left)}")
+
+
+def _left(left: dict[str, int]) -> str:
+    return f"; without a vector are {', '.join(f'{n:,} of {m}' for m, n in left.items())}" if left else ""
+
+
+def _say(opened: Collection, as_json: bool) -> None:
+    """Print the state of a migration."""
+    state = opened.upgrading()
+    if as_json:
+        print_json(state)
+        return
+    if state is None:
+        typer.echo(f"{opened.path} uses the space {opened.info()['space']}; no migration is under way")
+        return
+    through = "both encoders" if state["bridge"] is None else f"{state['bridge']}, which carries {state['carries']}"
+    typer.echo(f"From {state['old']} to {state['new']} through {through}; {state['phase']} since {state['since']}")
+    head = ["modality", "items", "of the new space", "through the bridge", "share"]
+    rows = [
+        [m, f"{n['items']:,}", f"{n['native']:,}", f"{n['bridged']:,}", f"{n['share']:.1%}"]
+        for m, n in state["modalities"].items()
+    ]
+    sheet(head, rows)
