@@ -53,27 +53,30 @@ def naive(c, query, against=("text", "image"), weights=None, hubs=False, where=l
     else:
         back = q
     asks = next(iter(query)) if len(query) == 1 and "vector" not in query else None
+    banks = {p: new.bank(p) for p in query if p != "vector"} if hubs else {}
+    over = {
+        p: old.bank(p) if bridge is None else b if bridge.carries == "items" else bridge.carry(b, p)
+        for p, b in banks.items()
+    }
+
+    def off(x, banks):
+        return np.mean([CSLS().fit(b).offsets(x[None])[0] for b in banks.values()]) if hubs else 0.0
+
     scores = {}
     for a in against:
         scale = m.scale(asks, a, back, q)
-        banks = [(p, new.bank(p)) for p in query if p != "vector"]
         for id in {*stored.get(("old", a), {}), *stored.get(("new", a), {})}:
             if not where(id):
                 continue
             if id in stored.get(("new", a), {}):
                 x = stored["new", a][id]
-                s = x @ q - (np.mean([CSLS().fit(b).offsets(x[None])[0] for _, b in banks]) if hubs else 0)
+                s = x @ q - off(x, banks)
             else:
                 x = stored["old", a][id]
                 if bridge is not None and bridge.carries == "items":
                     x = bridge.carry(x[None], a)[0]
-                over = {
-                    p: old.bank(p) if bridge is None else b if bridge.carries == "items" else bridge.carry(b, p)
-                    for p, b in banks
-                }
-                r = np.mean([CSLS().fit(b).offsets(x[None])[0] for b in over.values()]) if hubs else 0
-                # The offset is half of a mean cosine r', and s(c) - s(r')/2 of a line s is what would be taken off.
-                s = scale(x @ back) - (scale(2 * r) / 2 if hubs else 0)
+                # The offset is half of a mean cosine, and half of what that is on the new scale is taken off.
+                s = scale(x @ back) - (scale(2 * off(x, over)) / 2 if hubs else 0)
             scores[id] = max(scores.get(id, -9), float(s))
     return scores
 
