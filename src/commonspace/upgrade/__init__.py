@@ -12,35 +12,46 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from commonspace.upgrade.merging import Barrier, Merged, MergeReport, Probe, barrier, interpolate, merge, soup
     from commonspace.upgrade.migration import Migration
+    from commonspace.upgrade.options import Corpus
     from commonspace.upgrade.pairs import Pairs
+    from commonspace.upgrade.plan import Plan, plan_upgrade
+    from commonspace.upgrade.probes import Probes
     from commonspace.upgrade.scale import Scale
 
 #: Name -> the module that has it, imported on first use, because some need torch.
 _LAZY = {
     "Barrier": "merging",
+    "Corpus": "options",
     "MergeReport": "merging",
     "Merged": "merging",
     "Migration": "migration",
     "Pairs": "pairs",
+    "Plan": "plan",
     "Probe": "merging",
+    "Probes": "probes",
     "Scale": "scale",
     "barrier": "merging",
     "interpolate": "merging",
     "merge": "merging",
+    "plan_upgrade": "plan",
     "soup": "merging",
 }
 
 __all__ = [
     "Barrier",
+    "Corpus",
     "MergeReport",
     "Merged",
     "Migration",
     "Pairs",
+    "Plan",
     "Probe",
+    "Probes",
     "Scale",
     "barrier",
     "interpolate",
     "merge",
+    "plan_upgrade",
     "soup",
 ]
 
