@@ -173,7 +173,7 @@ class Values:
             plan.options,
             {task: {o.name: o.quality[task].per_query for o in plan.options} for task in directions},
             {task: {o.name: r.values(o, plan, seed) for o in plan.options} for task, r in directions.items()},
-            {d.task: d.groups for d in known},
+            {d.task: d.groups for d in known if d.task in directions},
             {task: np.unique(r.groups, return_inverse=True)[1] for task, r in directions.items()},
             plan.metric,
         )  # fmt: skip

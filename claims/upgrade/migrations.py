@@ -120,13 +120,13 @@ def known(case: Case, seed: int, probes: int, most: int) -> dict[str, Any]:
 def kept_at(case: Case, seed: int, probes: int, most: int) -> Path:
     """Return where the values of a migration are kept."""
     root = Path(os.environ.get("COMMONSPACE_CACHE", "~/.cache/commonspace")).expanduser() / "migrations"
-    return root / f"values-{digest([case.name, seed, probes, most, VERSION])[:24]}.npz"
+    return root / f"values-{digest([case.name, seed, probes, most, VERSION, *(case.directions or ())])[:24]}.npz"
 
 
 def one(case: Case, seed: int, probes: int, most: int) -> tuple[Values, dict[str, Any]]:
     """Plan one migration and measure the plan on the rest of the corpus."""
     drawn, rest = case.make(seed).split(seed, probes, most)
-    plan = plan_upgrade(drawn, keep=RULE.keep, random_state=seed, progress=False)
+    plan = plan_upgrade(drawn, keep=RULE.keep, directions=case.directions, random_state=seed, progress=False)
     items = {"probes": len(drawn.items), "rest": len(rest.items), "metric": plan.metric}
     return Values.of(plan, rest, drawn, seed), items
 
