@@ -255,9 +255,14 @@ def judged(values: Values, seed: int, rule: Rule) -> dict[str, Any]:
         "options": {
             o.name: {
                 "kind": o.kind,
-                "promised": {d: [e.value, e.low, e.high] for d, e in promised[o.name].kept.items()},
-                "kept": {d: [e.value, e.low, e.high] for d, e in o.kept.items()},
+                "promised": {d: _short(e) for d, e in promised[o.name].kept.items()},
+                "kept": {d: _short(e) for d, e in o.kept.items()},
             }
             for o in true
         },
     }  # fmt: skip
+
+
+def _short(e: Estimate) -> list[float]:
+    """Return a figure and its interval; what has no upper end is 999."""
+    return [round(min(float(v), 999.0), 4) for v in (e.value, e.low, e.high)]
