@@ -20,11 +20,14 @@ class Case:
         Old and new encoder.
     make : callable
         Seed -> world.
+    directions : tuple of str, optional
+        What counts, where not all that asks something is meant.
     """
 
     data: str
     change: str
     make: Callable[[int], w.World]
+    directions: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -55,6 +58,7 @@ def _drawings(old: str, new: str) -> Case:
 M6 = "minilm 6 mean"
 HOG, PIXELS = {"name": "hog", "cells": [8]}, {"name": "pixels"}
 _ICONS, _HEADS = "icons, drawing → drawing", "image ↔ name, heads"
+_ACROSS = ("image->text", "text->image")
 
 GRID = (
     _text("cisi", "minilm 4 mean", M6),
@@ -85,10 +89,10 @@ GRID = (
     Case(_ICONS, "gradients → pixels", w.of_icons(HOG, PIXELS)),
     Case(_ICONS, "64 pixels → 256 pixels", w.of_icons({**PIXELS, "size": 8}, PIXELS)),
     Case(_ICONS, "cells of 16 pixels → cells of 8", w.of_icons({**HOG, "cells": [16]}, HOG)),
-    Case(f"icons, {_HEADS}", "another seed", w.of_icon_heads({}, {"run": 1})),
-    Case(f"icons, {_HEADS}", "1000 pairs → 6000", w.of_icon_heads({"pairs": 1000}, {"pairs": 6000})),
-    Case(f"icons, {_HEADS}", "16 numbers → 128", w.of_icon_heads({"dim": 16}, {"dim": 128})),
-    Case(f"icons, {_HEADS}", "n-grams → MiniLM", w.of_icon_heads({}, {"text": "minilm"})),
+    Case(f"icons, {_HEADS}", "another seed", w.of_icon_heads({}, {"run": 1}), _ACROSS),
+    Case(f"icons, {_HEADS}", "1000 pairs → 6000", w.of_icon_heads({"pairs": 1000}, {"pairs": 6000}), _ACROSS),
+    Case(f"icons, {_HEADS}", "16 numbers → 128", w.of_icon_heads({"dim": 16}, {"dim": 128}), _ACROSS),
+    Case(f"icons, {_HEADS}", "n-grams → MiniLM", w.of_icon_heads({}, {"text": "minilm"}), _ACROSS),
     Case(f"emoji, {_HEADS}", "another seed", w.of_emoji_heads({}, {"run": 1})),
     Case(f"emoji, {_HEADS}", "30 % of the pairs → all", w.of_emoji_heads({"share": 0.3}, {})),
     Case(f"emoji, {_HEADS}", "16 numbers → 128", w.of_emoji_heads({"dim": 16}, {"dim": 128})),
@@ -109,7 +113,7 @@ DEVELOPMENT = (
     _names("ngrams 64", M6),
     _drawings("hog", "colour"),
     Case(_ICONS, "64 pixels → gradients", w.of_icons({**PIXELS, "size": 8}, HOG)),
-    Case(f"icons, {_HEADS}", "32 numbers → 64", w.of_icon_heads({"dim": 32}, {"dim": 64})),
+    Case(f"icons, {_HEADS}", "32 numbers → 64", w.of_icon_heads({"dim": 32}, {"dim": 64}), _ACROSS),
     Case(f"emoji, {_HEADS}", "gradients → and colours", w.of_emoji_heads({"look": "hog"}, {})),
     Case("digits, left ↔ right half, heads", "16 numbers → 64", w.of_digits({"dim": 16}, {"dim": 64})),
 )

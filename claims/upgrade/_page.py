@@ -41,9 +41,9 @@ def page(result: Mapping[str, Any]) -> str:
     parts = [
         HEAD.format(
             count=len(found), probes=result["details"]["probes"], keep=result["details"]["keep"],
-            sentence=result["sentence"].partition(" Wrong: ")[0],
+            sentence=result["sentence"].partition(" Wrong from ")[0].replace(" From ", "\n\nFrom "),
         ),
-        "## Verdicts\n\n" + verdicts(found),
+        "## Verdicts\n\n" + verdicts(found, result["details"]["more"]),
         "## Where it was wrong\n\n" + wrong(found, result["details"]["keep"]),
         "## What bridges kept\n\nShare of a full re-embed's recall@10 on the rest, in the worst direction. `items`: "
         "stored vectors go forward; `queries`: new queries go back.\n\n" + bridges(found),
@@ -56,19 +56,23 @@ def page(result: Mapping[str, Any]) -> str:
     return "\n\n".join(p.strip() for p in parts) + "\n"
 
 
-def verdicts(found: Sequence[Mapping[str, Any]]) -> str:
+def verdicts(found: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> str:
     """Return the table of verdicts."""
     rows = []
+    again = {(f["name"], f["seed"]): f for f in more["migrations"]}
     for f in found:
+        other = again.get((f["name"], f["seed"]))
+        later = "–" if other is None else f"{other['verdict']}, {_yes(other['right'])}"
         old, new = (min(f["quality"][n].values()) for n in ("keep", "re-embed"))
         told = f["verdict"] if f["chosen"] in ("keep", "re-embed") else f"{f['verdict']}: {f['chosen']}"
         truth = f["truth"] if f["truth chosen"] in ("keep", "re-embed") else f"{f['truth']}: {f['truth chosen']}"
         right = f"{_yes(f['right'])} ({_yes(f['right with intervals'])})"
         sure = "certain" if f["certain"] else "not certain"
         rows.append([
-            f["data"], f["change"], f"{old:.3f} → {new:.3f}", f"{told} ({sure})", truth, right, _yes(f["safe"])
+            f["data"], f["change"], f"{old:.3f} → {new:.3f}", f"{told} ({sure})", truth, right, _yes(f["safe"]), later
         ])  # fmt: skip
     head = ["data", "change", "recall@10, old → new (worst direction)", "the plan", "the rest", "right", "safe"]
+    head.append(f"from {more['probes']} probes: the plan, right")
     return _table(head, rows)
 
 

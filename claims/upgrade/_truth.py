@@ -173,7 +173,7 @@ class Values:
             plan.options,
             {task: {o.name: o.quality[task].per_query for o in plan.options} for task in directions},
             {task: {o.name: r.values(o, plan, seed) for o in plan.options} for task, r in directions.items()},
-            {d.task: d.groups for d in known},
+            {d.task: d.groups for d in known if d.task in directions},
             {task: np.unique(r.groups, return_inverse=True)[1] for task, r in directions.items()},
             plan.metric,
         )  # fmt: skip
@@ -255,9 +255,14 @@ def judged(values: Values, seed: int, rule: Rule) -> dict[str, Any]:
         "options": {
             o.name: {
                 "kind": o.kind,
-                "promised": {d: [e.value, e.low, e.high] for d, e in promised[o.name].kept.items()},
-                "kept": {d: [e.value, e.low, e.high] for d, e in o.kept.items()},
+                "promised": {d: _short(e) for d, e in promised[o.name].kept.items()},
+                "kept": {d: _short(e) for d, e in o.kept.items()},
             }
             for o in true
         },
     }  # fmt: skip
+
+
+def _short(e: Estimate) -> list[float]:
+    """Return a figure and its interval; what has no upper end is 999."""
+    return [round(min(float(v), 999.0), 4) for v in (e.value, e.low, e.high)]

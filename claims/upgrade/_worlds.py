@@ -59,13 +59,13 @@ class World:
         )  # fmt: skip
 
     def split(self, seed: int, probes: int, most: int = 3000) -> tuple[Probes, Probes]:
-        """Return (probes, the rest): no thing is in both."""
+        """Return (probes, the rest): no thing is in both, and a third of all things is left for the rest."""
         shared = np.unique(np.concatenate(list(self.things.values())))
         order = np.random.default_rng(seed).permutation(shared)
         # Things have several rows where they ask themselves; the number of probes is one of items.
         searched = [m for m in self.old if m not in self.asking]
         rows = np.mean([len(self.things[m]) for m in searched]) / len(shared)
-        first = round(probes / rows)
+        first = round(min(probes / rows, 2 / 3 * len(shared)))
         return self.part(order[:first], seed), self.part(order[first:], seed, most)
 
 

@@ -39,7 +39,9 @@ RULE = Rule()
 VERSION = 1
 
 
-def run(seeds: int = 1, probes: int = 500, most: int = 1500, cases: Sequence[Case] = GRID) -> dict[str, Any]:
+def run(
+    seeds: int = 1, probes: int = 500, more: int | None = 1000, most: int = 1500, cases: Sequence[Case] = GRID
+) -> dict[str, Any]:
     """Return the share of migrations in which the verdict was right.
 
     Parameters
@@ -48,15 +50,18 @@ def run(seeds: int = 1, probes: int = 500, most: int = 1500, cases: Sequence[Cas
         How often each migration is drawn: which items are probes, which heads were trained.
     probes : int
         Items of each modality that the plan is made from.
+    more : int, optional
+        The same once more from so many, at most two thirds of all items, for what more probes are worth.
     most : int
         Items of each modality that the truth is measured on.
     cases : sequence of Case
         What migrates into what.
     """
-    found, absent = [], []
+    found, again, absent = [], [], []
     for case in cases:
         try:
             found += [known(case, seed, probes, most) for seed in range(seeds)]
+            again += [known(case, seed, more, most) for seed in range(seeds)] if more else []
         except Skip as reason:
             absent.append(f"{case.name}: {reason}")
     if not found:
@@ -64,15 +69,12 @@ def run(seeds: int = 1, probes: int = 500, most: int = 1500, cases: Sequence[Cas
     right = np.array([f["right"] for f in found], float)
     usual = max({f["truth"] for f in found}, key=lambda v: sum(f["truth"] == v for f in found))
     blind = np.array([f["truth"] == usual for f in found], float)
-    groups = np.repeat(np.arange(len(found) // seeds), seeds)
-    low, high = bootstrap(right - blind, groups=groups)
-    shares = {
-        name: estimate([f[name] for f in found], name, bounds=(0.0, 1.0), groups=groups)
-        for name in ("right", "right with intervals", "safe")
-    }
-    sure = [f for f in found if f["certain"]]
+    low, high = bootstrap(right - blind, groups=np.arange(len(found)) // seeds)
+    told = f"From {probes} probes: {summary(found, seeds)}"
+    if again:
+        told += f" From {more} probes: {summary(again, seeds)}"
     wrong = [f"{f['name']} ({f['verdict']}, in truth {f['truth']})" for f in found if not f["right"]]
-    difference = float((right - blind).mean())
+    short = [{k: v for k, v in f.items() if k != "options"} for f in again]
     return {
         "method": "plan_upgrade",
         "titles": [],
@@ -80,19 +82,32 @@ def run(seeds: int = 1, probes: int = 500, most: int = 1500, cases: Sequence[Cas
         "data": f"{len(found)} migrations of cisi, cranfield, xquad, wikitables, emoji, icons and digits",
         "figure": float(right.mean()),
         "baseline": float(blind.mean()),
-        "difference": difference,
+        "difference": float((right - blind).mean()),
         "low": low,
         "high": high,
         "seeds": seeds,
         "verdict": "holds" if low > 0 else "does not hold" if high < 0 else "depends",
-        "sentence": (
-            f"The verdict was right in {shares['right']} of the migrations, held against exact figures; in "
-            f"{shares['right with intervals']} by the rule with the intervals of the larger sample; what was advised "
-            f"did what was promised in {shares['safe']}. Of {len(sure)} verdicts called certain "
-            f"{sum(f['right'] for f in sure)} were right. Wrong: {'; '.join(wrong) or 'none'}."
-        ),
-        "details": {"migrations": found, "absent": absent, "probes": probes, "keep": RULE.keep},
+        "sentence": f"{told} Wrong from {probes}: {'; '.join(wrong) or 'none'}.",
+        "details": {
+            "migrations": found, "more": {"probes": more, "migrations": short}, "absent": absent, "probes": probes,
+            "keep": RULE.keep,
+        },
+    }  # fmt: skip
+
+
+def summary(found: Sequence[dict[str, Any]], seeds: int) -> str:
+    """Return in words how often the verdict was right and safe."""
+    shares = {
+        name: estimate([f[name] for f in found], name, bounds=(0.0, 1.0), groups=np.arange(len(found)) // seeds)
+        for name in ("right", "right with intervals", "safe")
     }
+    sure = [f for f in found if f["certain"]]
+    return (
+        f"the verdict was right in {shares['right']}, held against exact figures, and in "
+        f"{shares['right with intervals']} by the rule with the intervals of the larger sample; what was advised did "
+        f"what was promised in {shares['safe']}; of {len(sure)} verdicts called certain "
+        f"{sum(f['right'] for f in sure)} were right."
+    )
 
 
 def known(case: Case, seed: int, probes: int, most: int) -> dict[str, Any]:
@@ -120,13 +135,13 @@ def known(case: Case, seed: int, probes: int, most: int) -> dict[str, Any]:
 def kept_at(case: Case, seed: int, probes: int, most: int) -> Path:
     """Return where the values of a migration are kept."""
     root = Path(os.environ.get("COMMONSPACE_CACHE", "~/.cache/commonspace")).expanduser() / "migrations"
-    return root / f"values-{digest([case.name, seed, probes, most, VERSION])[:24]}.npz"
+    return root / f"values-{digest([case.name, seed, probes, most, VERSION, *(case.directions or ())])[:24]}.npz"
 
 
 def one(case: Case, seed: int, probes: int, most: int) -> tuple[Values, dict[str, Any]]:
     """Plan one migration and measure the plan on the rest of the corpus."""
     drawn, rest = case.make(seed).split(seed, probes, most)
-    plan = plan_upgrade(drawn, keep=RULE.keep, random_state=seed, progress=False)
+    plan = plan_upgrade(drawn, keep=RULE.keep, directions=case.directions, random_state=seed, progress=False)
     items = {"probes": len(drawn.items), "rest": len(rest.items), "metric": plan.metric}
     return Values.of(plan, rest, drawn, seed), items
 
