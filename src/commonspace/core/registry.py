@@ -46,6 +46,9 @@ ROOMS = {
     "Bridge": "upgrade",
     "Merge": "upgrade",
 }
+#: Part of a room where all methods of a protocol are, so that looking for one does not import the others: merging needs
+#: torch, crossing a bridge does not.
+PARTS = {"Bridge": "upgrade.bridges", "Merge": "upgrade.merging"}
 EXTRAS = {
     "torch": "train",
     "sentence_transformers": "hub",
@@ -176,7 +179,7 @@ def register(
 def entries(protocol: str | None = None) -> list[Entry]:
     """Return every registered method, ours and third parties', ordered by family, protocol and name."""
     for p in ROOMS if protocol is None else (protocol,):
-        _load(_room(p))
+        _load(_place(p))
     _load_third_parties()
     found = {id(e): e for e in tuple(_entries.values()) if protocol in (None, e.protocol)}
     return sorted(found.values(), key=lambda e: (e.family, e.protocol, e.name))
@@ -209,9 +212,9 @@ def find(protocol: str, name: str, *, besides: Iterable[str] = ()) -> Entry:
     if not isinstance(name, str):
         raise BadInput(f"the name of a method must be a string, not {name!r}")
     key = (protocol, _normal(name))
-    family = _room(protocol)
+    place = _place(protocol)
     if key not in _entries:
-        _load(family)
+        _load(place)
     if key not in _entries:
         _load_third_parties()
     if key in _entries:
@@ -220,7 +223,7 @@ def find(protocol: str, name: str, *, besides: Iterable[str] = ()) -> Entry:
     near = difflib.get_close_matches(_normal(name), words, n=1)
     if not near:
         for module, package in _missing.items():
-            if f"{module}.".startswith(f"commonspace.{family}."):
+            if f"{module}.".startswith(f"commonspace.{place}."):
                 raise NotInstalled(f"{protocol} {name!r} may need {install_hint(package)}")
     hint = f" Did you mean {near[0]!r}?" if near else ""
     known = ", ".join([*besides, *(e.name for e in entries(protocol))])
@@ -341,8 +344,14 @@ def _room(protocol: str) -> str:
     return ROOMS[protocol]
 
 
+def _place(protocol: str) -> str:
+    """Return the package below ours that has the methods of a protocol."""
+    room = _room(protocol)
+    return PARTS.get(protocol, room)
+
+
 def _load(room: str) -> None:
-    """Import every module of a room once, so that its decorators run."""
+    """Import every module of a room or a part of one once, so that its decorators run."""
     with _loading:
         if room in _loaded:
             return
