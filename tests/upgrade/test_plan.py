@@ -54,6 +54,19 @@ def test_a_plan_that_was_saved_can_be_carried_out_later(tmp_path):
     assert len(list((tmp_path / "plan").glob("bridge-*"))) == 6  # one a bridge, however many options use it
 
 
+def test_an_interval_that_is_open_above_stays_open_when_a_plan_is_loaded(tmp_path):
+    rng = np.random.default_rng(3)
+    lost = worlds.probes(*({m: rng.normal(size=(60, 8)) for m in ("text", "image")} for _ in range(2)))
+    plan = plan_upgrade(lost, metric="recall@1", shares=[0.5], **QUICK)
+    assert any(np.isinf(e.high) for o in plan.options for e in o.kept.values())
+    plan.save(tmp_path / "plan")
+    back = Plan.load(tmp_path / "plan")
+    assert str(back) == str(plan)
+    for one in plan.options:
+        assert back[one.name].least_kept == one.least_kept
+        assert back[one.name].most_kept == one.most_kept
+
+
 def test_a_migration_can_put_scores_of_the_old_space_on_the_scale_of_the_new_one():
     plan = plan_upgrade(worlds.rotated(200), **QUICK)
     for option in ("ridge of queries", "25% random, rest both encoders"):
