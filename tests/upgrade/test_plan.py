@@ -157,11 +157,29 @@ def test_a_bridge_that_cannot_be_learned_is_left_out_with_the_reason():
         ({"shares": [0.0]}, "shares"),
         ({"depths": [0]}, "depths"),
         ({"folds": 2}, "at least 3"),
+        ({"corpus": {"text": 100}}, "corpus must be a Corpus"),
+        ({"confidence": 95}, "confidence"),
+        ({"resamples": 0}, "resamples"),
     ],
 )
 def test_wrong_arguments_are_refused(wrong, says):
     with pytest.raises(BadInput, match=says):
         plan_upgrade(worlds.rotated(60), **{**QUICK, **wrong})
+
+
+def test_a_plan_is_made_from_probes():
+    with pytest.raises(BadInput, match=r"Probes\(items"):
+        plan_upgrade(worlds.rotated(60).items, **QUICK)
+
+
+def test_a_single_bridge_direction_share_or_depth_may_be_given_as_it_is():
+    one = {"bridges": "ridge", "directions": "text->image", "shares": 0.5, "depths": 20}
+    told = []
+    for given in (one, {k: [v] for k, v in one.items()}):
+        plan = plan_upgrade(worlds.rotated(60), **{**QUICK, **given})
+        told.append([(o.name, o.kept["text->image"].value) for o in plan.options])
+        assert plan.directions == ("text->image",)
+    assert told[0] == told[1]
 
 
 def test_a_plan_is_shown_as_text_and_on_a_terminal(capsys):
