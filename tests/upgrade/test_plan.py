@@ -158,6 +158,7 @@ def test_a_bridge_that_cannot_be_learned_is_left_out_with_the_reason():
         ({"depths": [0]}, "depths"),
         ({"folds": 2}, "at least 3"),
         ({"corpus": {"text": 100}}, "corpus must be a Corpus"),
+        ({"corpus": Corpus({"video": 100})}, "the corpus holds video, the probes text, image"),
         ({"confidence": 95}, "confidence"),
         ({"resamples": 0}, "resamples"),
     ],
@@ -165,6 +166,18 @@ def test_a_bridge_that_cannot_be_learned_is_left_out_with_the_reason():
 def test_wrong_arguments_are_refused(wrong, says):
     with pytest.raises(BadInput, match=says):
         plan_upgrade(worlds.rotated(60), **{**QUICK, **wrong})
+
+
+def test_shares_that_are_nearly_the_same_are_two_options():
+    plan = plan_upgrade(worlds.rotated(60), **QUICK | {"bridges": ["swap"]}, shares=[0.101, 0.104, 0.55])
+    assert [o.share for o in plan.options if o.kind == "partial" and "swap" in o.name] == [0.101, 0.104, 0.55]
+    assert plan["55% random, rest both encoders"].share == 0.55
+
+
+@pytest.mark.parametrize("n", [float("nan"), "many", -1, 0.5])
+def test_a_corpus_holds_whole_numbers(n):
+    with pytest.raises(BadInput, match="whole number"):
+        Corpus({"text": n})
 
 
 def test_a_plan_is_made_from_probes():

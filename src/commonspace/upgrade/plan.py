@@ -272,6 +272,11 @@ def _check_kinds(probes: Any, corpus: Any) -> None:
         raise BadInput(f"a plan is made from Probes(items, things, ...), not from {type(probes).__name__}")
     if corpus is not None and not isinstance(corpus, Corpus):
         raise BadInput(f"corpus must be a Corpus({{modality: items}}, seconds=...), not {type(corpus).__name__}")
+    if corpus is not None and not set(corpus.items) & set(probes.items.old):
+        raise BadInput(
+            f"the corpus holds {', '.join(corpus.items) or 'nothing'}, the probes {', '.join(probes.items.old)}: costs "
+            "are those of the same modalities"
+        )
 
 
 def _check_shares(shares: Sequence[float]) -> list[float]:
