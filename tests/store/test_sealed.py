@@ -79,6 +79,20 @@ def test_a_folder_that_is_not_ours_is_never_overwritten(tmp_path):
     assert (tmp_path / "notes" / "thesis.txt").read_text() == "years of work"
 
 
+def test_a_folder_of_another_kind_is_never_overwritten(folder):
+    with pytest.raises(BadInput, match="holds a space, which a plan does not replace"):
+        write_sealed(folder, {**CONFIG, "kind": "plan"}, {})
+    assert read_sealed(folder)[0]["name"] == "t"
+    plan = folder.parent / "plan"
+    for number in (1, 2):
+        write_sealed(plan, {"kind": "plan", "n": number}, {})
+    with pytest.raises(BadInput, match="holds a plan"):
+        write_sealed(plan, CONFIG, {})
+    assert read_sealed(plan)[0]["n"] == 2
+    (plan / "config.json").write_text("[")  # what cannot be read may be replaced, as before
+    write_sealed(plan, CONFIG, {})
+
+
 def test_writing_again_replaces_the_folder_and_leaves_no_litter(folder):
     write_sealed(folder, {"name": "second"}, {})
     assert read_sealed(folder)[0]["name"] == "second"

@@ -87,6 +87,31 @@ def test_a_precision_that_no_cutoff_has_is_said():
     assert "no cut-off" in str(found)
 
 
+def test_a_precision_that_other_answers_do_not_have_is_said():
+    rng = np.random.default_rng(0)
+    s = rng.random(300)
+    right = rng.random(300) < s
+    new = 0.5 * s + 0.05 * rng.normal(size=300)
+    found = migrate_cutoff(0.6, s, new, right, precision=0.999)
+    assert found.precisions[1].high < 0.999
+    assert "fewer are right than the 0.999" in str(found)
+    assert "fewer are right" not in str(migrate_cutoff(0.6, s, new, right))
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_answers_to_few_queries_are_said_to_be_such(judged):
+    s, right = answers(100)
+    told = migrate_cutoff(0.5, s, s, right if judged else None, groups=np.arange(100) % 3)
+    assert "to 3 queries" in str(told)
+    assert "queries:" not in str(migrate_cutoff(0.5, s, s, right if judged else None))
+
+
+def test_a_pair_may_be_a_list():
+    s, right = answers(100)
+    told = [migrate_cutoff(0.5, s, s, p, groups=g) for p, g in (((right,) * 2, (s,) * 2), ([right] * 2, [s] * 2))]
+    assert told[0].to_dict() == told[1].to_dict()
+
+
 def test_the_interval_covers_the_cutoff_of_many_answers():
     grid = np.linspace(0, 1, 20001)
     p = 1 / (1 + np.exp(-8 * (grid - 0.5)))

@@ -54,6 +54,19 @@ def test_a_plan_that_was_saved_can_be_carried_out_later(tmp_path):
     assert len(list((tmp_path / "plan").glob("bridge-*"))) == 6  # one a bridge, however many options use it
 
 
+def test_an_interval_that_is_open_above_stays_open_when_a_plan_is_loaded(tmp_path):
+    rng = np.random.default_rng(3)
+    lost = worlds.probes(*({m: rng.normal(size=(60, 8)) for m in ("text", "image")} for _ in range(2)))
+    plan = plan_upgrade(lost, metric="recall@1", shares=[0.5], **QUICK)
+    assert any(np.isinf(e.high) for o in plan.options for e in o.kept.values())
+    plan.save(tmp_path / "plan")
+    back = Plan.load(tmp_path / "plan")
+    assert str(back) == str(plan)
+    for one in plan.options:
+        assert back[one.name].least_kept == one.least_kept
+        assert back[one.name].most_kept == one.most_kept
+
+
 def test_a_migration_can_put_scores_of_the_old_space_on_the_scale_of_the_new_one():
     plan = plan_upgrade(worlds.rotated(200), **QUICK)
     for option in ("ridge of queries", "25% random, rest both encoders"):
@@ -144,11 +157,42 @@ def test_a_bridge_that_cannot_be_learned_is_left_out_with_the_reason():
         ({"shares": [0.0]}, "shares"),
         ({"depths": [0]}, "depths"),
         ({"folds": 2}, "at least 3"),
+        ({"corpus": {"text": 100}}, "corpus must be a Corpus"),
+        ({"corpus": Corpus({"video": 100})}, "the corpus holds video, the probes text, image"),
+        ({"confidence": 95}, "confidence"),
+        ({"resamples": 0}, "resamples"),
     ],
 )
 def test_wrong_arguments_are_refused(wrong, says):
     with pytest.raises(BadInput, match=says):
         plan_upgrade(worlds.rotated(60), **{**QUICK, **wrong})
+
+
+def test_shares_that_are_nearly_the_same_are_two_options():
+    plan = plan_upgrade(worlds.rotated(60), **QUICK | {"bridges": ["swap"]}, shares=[0.101, 0.104, 0.55])
+    assert [o.share for o in plan.options if o.kind == "partial" and "swap" in o.name] == [0.101, 0.104, 0.55]
+    assert plan["55% random, rest both encoders"].share == 0.55
+
+
+@pytest.mark.parametrize("n", [float("nan"), "many", -1, 0.5])
+def test_a_corpus_holds_whole_numbers(n):
+    with pytest.raises(BadInput, match="whole number"):
+        Corpus({"text": n})
+
+
+def test_a_plan_is_made_from_probes():
+    with pytest.raises(BadInput, match=r"Probes\(items"):
+        plan_upgrade(worlds.rotated(60).items, **QUICK)
+
+
+def test_a_single_bridge_direction_share_or_depth_may_be_given_as_it_is():
+    one = {"bridges": "ridge", "directions": "text->image", "shares": 0.5, "depths": 20}
+    told = []
+    for given in (one, {k: [v] for k, v in one.items()}):
+        plan = plan_upgrade(worlds.rotated(60), **{**QUICK, **given})
+        told.append([(o.name, o.kept["text->image"].value) for o in plan.options])
+        assert plan.directions == ("text->image",)
+    assert told[0] == told[1]
 
 
 def test_a_plan_is_shown_as_text_and_on_a_terminal(capsys):

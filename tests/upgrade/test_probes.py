@@ -83,13 +83,19 @@ def test_labels_without_an_answer_fall_back_to_neighbours():
     assert not found[0].labelled
 
 
-def test_of_too_many_queries_whole_things_are_drawn():
-    things = {"text": np.arange(90) // 3, "image": np.arange(90) // 3}
-    found, _ = directions(Probes(pairs(90), things), most=30)
+def test_of_too_many_queries_some_of_most_things_are_drawn():
+    things = {m: np.arange(400) // 20 for m in ("text", "image")}
+    found, _ = directions(Probes(pairs(400), things), most=100)
     for d in found:
-        assert 28 <= len(d) <= 30
-        counts = np.bincount(d.groups)
-        assert set(counts[counts > 0]) == {3}
+        assert len(d) == 100
+        assert len(np.unique(d.groups)) > 15  # whole things would be 5, and their intervals worth nothing
+        assert (d.groups == things[d.asks][d.rows]).all()
+
+
+def test_a_draw_of_too_few_things_is_not_measured():
+    things = {m: np.arange(120) // 10 for m in ("text", "image")}
+    with pytest.raises(BadInput, match="different things ask among most=5 queries"):
+        directions(Probes(pairs(120), things), most=5)
 
 
 def test_too_few_probes_are_refused_with_the_number_that_is_needed():
@@ -119,6 +125,27 @@ def test_a_row_without_a_label_is_a_thing_of_its_own():
         assert codes.max() == len(set(codes)) - 1
 
 
+def test_a_column_of_numbers_with_gaps_has_the_labels_of_one_without():
+    numbers = np.arange(30.0)
+    numbers[4] = np.nan
+    for column in (numbers, numbers.astype(object), [str(i) if i != 4 else None for i in range(30)]):
+        found, _ = directions(Probes(pairs(), {"text": column, "image": np.arange(30)}))
+        assert [d.labelled for d in found] == [True, True]
+        assert {len(d) for d in found} == {29}
+
+
+def test_a_list_of_names_may_have_gaps():
+    names = [f"t{i // 2}" for i in range(30)]
+    names[3] = names[4] = float("nan")
+    codes = Probes(pairs(names=("text",)), {"text": names}).codes[0]["text"]
+    assert len(set(codes)) == 15 + 2
+    assert codes[3] != codes[4]
+    dates = np.array(["2020-01-01", "NaT", "NaT"] + ["2020-01-01"] * 27, "datetime64[D]")
+    codes = Probes(pairs(names=("text",)), {"text": dates}).codes[0]["text"]
+    assert codes[0] == codes[5]
+    assert len(set(codes)) == 3
+
+
 def test_a_gallery_of_a_few_items_is_not_searched():
     asking = pairs(20, 1, ("query",))
     with pytest.raises(BadInput, match="5 items are searched"):
@@ -136,6 +163,8 @@ def test_a_gallery_of_a_few_items_is_not_searched():
         ({"queries": pairs(5), "relevance": {"text": np.eye(5)}}, "query modality->item modality"),
         ({"queries": pairs(5), "relevance": {"text->image": np.ones((5, 29))}}, r"shape \(5, 30\)"),
         ({"asked": {"text": np.ones(3)}}, "asked of 'text'"),
+        ({"asked": {"text": ["often"] * 30}}, "numbers of at least 0"),
+        ({"asked": {"text": np.full(30, np.nan)}}, "numbers of at least 0"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_reason(more, says):

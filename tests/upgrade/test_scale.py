@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from commonspace.core.errors import BadInput
+from commonspace.core.errors import BadInput, SpaceMismatch
 from commonspace.core.vectors import unit
 from commonspace.upgrade.scale import Level, Scale, fit_scale, level
 
@@ -119,6 +119,10 @@ def test_a_level_is_the_mean_and_the_spread_of_scores():
     assert level(queries[0], np.tile(sample[:1], (3, 1))).spread > 0
     with pytest.raises(BadInput, match="at least 2"):
         level(queries, sample[:1])
+    with pytest.raises(BadInput, match="queries holds NaN"):
+        level(np.full_like(queries, np.nan), sample)
+    with pytest.raises(SpaceMismatch, match="queries"):
+        level(queries[:, :-1], sample)
 
 
 def test_it_goes_through_json_and_comes_back():

@@ -40,7 +40,7 @@ def write_sealed(
     Parameters
     ----------
     path : path
-        Where; an existing sealed folder is replaced, anything else that exists is left alone.
+        Where; an existing sealed folder of the same kind is replaced, anything else that exists is left alone.
     config : mapping
         JSON data; the keys ``files`` and ``digest`` are added.
     arrays : mapping of str to (mapping of str to array)
@@ -51,11 +51,13 @@ def write_sealed(
     Raises
     ------
     BadInput
-        If `path` exists and is not a sealed folder.
+        If `path` exists and is not a sealed folder, or one of another kind: a plan does not replace a space.
     """
     target = Path(path)
     if target.exists() and not (target / CONFIG).is_file() and (not target.is_dir() or any(target.iterdir())):
         raise BadInput(f"{target} exists and is not a space: choose another name, or remove it first")
+    if (kind := _kind(target)) not in (None, held := config.get("kind", "space")):
+        raise BadInput(f"{target} holds a {kind}, which a {held} does not replace: choose another name")
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -107,6 +109,15 @@ def read_sealed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
 def below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     """Return the arrays whose names begin so, under the rest of their names."""
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _kind(folder: Path) -> str | None:
+    """Return what a sealed folder holds, None if there is none or it cannot be told."""
+    try:
+        config = json.loads((folder / CONFIG).read_bytes())
+        return str(config.get("kind", "space"))
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -139,12 +139,13 @@ def migrate_cutoff(
     passed = [s >= c for s, c in zip(sides, (cutoff, value), strict=True)]
     shares = rate("share", passed[0], 0), rate("share", passed[1], 1)
     if judged is None:
-        return Cutoff(new, float(cutoff), "share", shares, doubts=share_doubts(sides))
+        few = tuple(text for text, true in answers.few() if true)
+        return Cutoff(new, float(cutoff), "share", shares, doubts=(*share_doubts(sides), *few))
     unseen = answers.unseen(rng)
     before = rate("precision", judged[0][passed[0]], 0, passed[0])
     now = rate("precision", judged[1][unseen], 1, unseen) if unseen.any() else None
     wanted = before.value if goal is None else goal
-    doubts = answers.doubts(wanted, now is None)
+    doubts = answers.doubts(wanted, now)
     return Cutoff(new, float(cutoff), "precision", shares, (before, now), wanted, doubts)
 
 
@@ -177,13 +178,21 @@ class _Answers:
                 passed[rest] = self.sides[1][rest] >= self.choose(rows)
         return passed
 
-    def doubts(self, wanted: float, unknown: bool) -> tuple[str, ...]:
+    def doubts(self, wanted: float, now: Estimate | None) -> tuple[str, ...]:
         """Return what may be wrong with a cut-off by precision, in words."""
         assert self.judged is not None
         best = float(_precisions(self.sides[1], self.judged[1])[1].max())
         never = f"no cut-off of the new space reaches a precision of {wanted:.3f}; the best reach {best:.3f}"
         nothing = "of answers that it was not chosen on none pass: its precision is not known"
-        return tuple(text for text, true in ((never, best < wanted - 1e-12), (nothing, unknown)) if true)
+        missed = f"of answers that it was not chosen on fewer are right than the {wanted:.3f} that was to be kept"
+        low = best < wanted - 1e-12
+        found = ((never, low), (nothing, now is None), (missed, not low and now is not None and now.high < wanted))
+        return tuple(text for text, true in (*found, *self.few()) if true)
+
+    def few(self) -> tuple[tuple[str, bool], ...]:
+        """Return what to say of answers to few queries, and whether it is true."""
+        count = len(np.unique(np.concatenate(self.member)))
+        return ((f"the answers are to {count} queries: what others would give is hardly known", count < LEAST),)
 
 
 def match_share(cutoff: float, old: np.ndarray, new: np.ndarray) -> float:
@@ -254,7 +263,7 @@ def _check_cutoff(cutoff: float, sides: list[np.ndarray]) -> None:
 
 def _judgements(right: Any, sides: list[np.ndarray]) -> list[np.ndarray]:
     """Return yes or no for the answers of either side, as floats."""
-    both = right if isinstance(right, tuple) else (right, right)
+    both = right if len(right) == 2 else (right, right)  # no side has as few as two answers
     out = [np.asarray(r, np.float64) for r in both]
     for y, s, name in zip(out, sides, ("old", "new"), strict=True):
         if y.shape != s.shape or not np.isin(y, (0, 1)).all():
@@ -267,7 +276,7 @@ def _members(groups: Any, sides: list[np.ndarray]) -> list[np.ndarray]:
     if groups is None:
         n, m = map(len, sides)
         return [np.arange(n), np.arange(m)] if n == m else [np.arange(n), n + np.arange(m)]
-    both = groups if isinstance(groups, tuple) else (groups, groups)
+    both = groups if len(groups) == 2 else (groups, groups)
     labels = [np.asarray(g) for g in both]
     for g, s, name in zip(labels, sides, ("old", "new"), strict=True):
         if g.shape != s.shape:

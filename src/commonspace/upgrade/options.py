@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,8 +36,9 @@ class Corpus:
 
     def __post_init__(self) -> None:
         for m, n in self.items.items():
-            if n < 0:
-                raise BadInput(f"the corpus cannot hold {n} items of {m}")
+            if not isinstance(n, numbers.Real) or not (n >= 0 and float(n).is_integer()):
+                raise BadInput(f"the corpus cannot hold {n!r} items of {m}: give a whole number")
+        object.__setattr__(self, "items", {m: int(n) for m, n in self.items.items()})
         for m, s in self.seconds.items():
             if m not in self.items or not (math.isfinite(s) and s >= 0):
                 raise BadInput(f"seconds must name modalities of the corpus and be at least 0, not {m!r}: {s}")

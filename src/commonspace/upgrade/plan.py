@@ -225,6 +225,11 @@ def plan_upgrade(
         Too few probes to measure anything, with how many are needed.
     """
     rule, measured = Rule(keep), _check_metric(metric)
+    _check_kinds(probes, corpus)
+    bridges, directions = _several(bridges, str, Mapping, Bridge), _several(directions, str)
+    shares, depths = _several(shares, float), _several(depths, int)
+    check_positive("resamples", resamples)
+    check_share("confidence", confidence)
     rng = generator(random_state)
     k = getattr(measured, "k", None) or 10
     found, left_out = directions_of(probes, k, check_positive("most", most), rng, directions)
@@ -255,6 +260,23 @@ def _samples(probes: Probes, rng: np.random.Generator) -> dict[str, tuple[np.nda
     """Return some items of each modality in both spaces."""
     drawn = {m: np.sort(rng.permutation(len(x))[:SAMPLE]) for m, x in probes.items.old.items() if len(x) > 1}
     return {m: (probes.items.old[m][rows], probes.items.new[m][rows]) for m, rows in drawn.items()}
+
+
+def _several(given: Any, *kinds: type) -> Any:
+    """Return a sequence, of one where a single thing was given."""
+    return [given] if isinstance(given, kinds) else given
+
+
+def _check_kinds(probes: Any, corpus: Any) -> None:
+    if not isinstance(probes, Probes):
+        raise BadInput(f"a plan is made from Probes(items, things, ...), not from {type(probes).__name__}")
+    if corpus is not None and not isinstance(corpus, Corpus):
+        raise BadInput(f"corpus must be a Corpus({{modality: items}}, seconds=...), not {type(corpus).__name__}")
+    if corpus is not None and not set(corpus.items) & set(probes.items.old):
+        raise BadInput(
+            f"the corpus holds {', '.join(corpus.items) or 'nothing'}, the probes {', '.join(probes.items.old)}: costs "
+            "are those of the same modalities"
+        )
 
 
 def _check_shares(shares: Sequence[float]) -> list[float]:

@@ -68,7 +68,7 @@ class Probes:
                         f"{name} of {m!r} must hold one value for each of its {len(side.old[m])} rows, not shape "
                         f"{np.shape(column)}"
                     )
-                getattr(self, name)[m] = np.asarray(column)
+                getattr(self, name)[m] = _counts(column, m) if name == "asked" else _labels(column)
         if self.queries is not None and self.queries.dims != self.items.dims:
             raise BadInput(
                 f"queries have dimensions {self.queries.dims}, items {self.items.dims}: encode both with the same two "
@@ -94,7 +94,7 @@ class Probes:
         if not columns:
             return {}, {}
         plain = {c.dtype.kind for c in columns} <= set("iub")
-        joint = np.concatenate([c if plain else c.astype(str) for c in columns])
+        joint = np.concatenate([c if plain else _spelled(c) for c in columns])
         numbers = np.unique(joint, return_inverse=True)[1]
         lacking = np.concatenate([_lacking(c) for c in columns])
         numbers[lacking] = len(numbers) + np.arange(lacking.sum())  # nobody else shows the same
@@ -106,11 +106,39 @@ class Probes:
         )
 
 
+def _labels(column: Any) -> np.ndarray:
+    """Return labels as they are: numpy would spell a NaN among strings "nan", which is a label like any other."""
+    labels = np.asarray(column)
+    if labels.dtype.kind != "U" or isinstance(column, np.ndarray) or all(isinstance(v, str) for v in column):
+        return labels
+    return np.array(list(column), dtype=object)
+
+
+def _counts(column: Any, modality: str) -> np.ndarray:
+    """Return how often items were asked for, as numbers."""
+    try:
+        counts = np.asarray(column, np.float64)
+    except (TypeError, ValueError):
+        counts = np.full(1, np.nan)
+    if not (np.isfinite(counts).all() and (counts >= 0).all()):
+        raise BadInput(f"asked of {modality!r} must be numbers of at least 0: how often each item was asked for")
+    return counts
+
+
+def _spelled(labels: np.ndarray) -> np.ndarray:
+    """Return labels as text. A column of numbers with gaps is read as floats: 7.0 is the label 7 all the same."""
+    whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in labels.tolist()]
+    return np.array([str(v) for v in whole], dtype=str)
+
+
 def _lacking(labels: np.ndarray) -> np.ndarray:
-    """Return which labels are None or NaN: what a row shows is not known then, and it stands for itself."""
+    """Return which labels are None, NaN or NA: what a row shows is not known then, and it stands for itself."""
+    if labels.dtype.kind in "mM":
+        unset: np.ndarray = np.isnat(labels)
+        return unset
     if labels.dtype.kind not in "fO":
         return np.zeros(len(labels), bool)
-    return np.array([label is None or label != label for label in labels.tolist()], bool)
+    return np.array([label is None or (label == label) is not True for label in labels.tolist()], bool)
 
 
 @dataclass(frozen=True)
@@ -172,7 +200,7 @@ def directions_of(
     k : int
         Neighbours that count as right where nothing else is known.
     most : int
-        Queries of a direction; where there are more, whole groups are drawn.
+        Queries of a direction; where there are more, so many are drawn.
     rng : Generator
     wanted : sequence of str, optional
         Directions that count, as ``"text->image"``; all by default.
@@ -252,20 +280,24 @@ def _direction(
     crossed = probes.queries is None
     n = len(judged)
     itself = np.arange(n) if crossed and asks == searched else np.full(n, -1)
-    every = Direction(asks, searched, np.arange(n), judged, np.arange(n), itself, labelled)
-    query, *_ = every.answers(every.rows)
-    rows = np.flatnonzero(np.bincount(query, minlength=n))
+    rows = np.flatnonzero(_answered(judged, itself))
     things = (item_things if crossed else query_things).get(asks)
     groups = np.arange(n) if things is None else things
-    asking = np.unique(groups[rows])
     if judged.n_items < LEAST:
         return f"{judged.n_items} items are searched, at least {LEAST} must be"
-    if len(asking) < LEAST:
-        return f"{len(asking)} different things ask and have an answer, at least {LEAST} must"
-    if len(rows) > most:
-        turn = rng.permutation(len(asking))[np.searchsorted(asking, groups[rows])]
-        order = np.argsort(turn, kind="stable")
-        last = turn[order[most]]  # the thing that goes beyond the limit is left out where others are there already
-        kept = order[turn[order] < max(last, 1)][:most]
-        rows = np.sort(rows[kept])
-    return replace(every, rows=rows, groups=groups[rows], own=itself[rows], things=things is not None)
+    if (asking := len(np.unique(groups[rows]))) < LEAST:
+        return f"{asking} different things ask and have an answer, at least {LEAST} must"
+    if len(rows) > most:  # queries, not whole things: a few large ones would be all there is
+        rows = np.sort(rng.permutation(rows)[:most])
+        if (asking := len(np.unique(groups[rows]))) < LEAST:
+            return f"{asking} different things ask among most={most:,} queries, at least {LEAST} must"
+    return Direction(asks, searched, rows, judged, groups[rows], itself[rows], labelled, things is not None)
+
+
+def _answered(judged: Relevance, itself: np.ndarray) -> np.ndarray:
+    """Return which queries have an answer other than themselves: (n,) bool."""
+    count = judged.end - judged.begin
+    only = count == 1
+    found: np.ndarray = count > 0
+    found[only] = judged.items[judged.begin[only]] != itself[only]
+    return found

@@ -90,6 +90,12 @@ def _trend(plain: Mapping[str, Any]) -> Trend:
 
 
 def _figure(kind: type, plain: Mapping[str, Any]) -> Any:
-    """Return a figure from JSON, where a number that was not finite is None; a seed that is None was None."""
+    """Return a figure from JSON, where a number that was not finite is None; a seed that is None was None.
+
+    An interval that has a lower end only is open above.
+    """
     numbers = {f.name for f in fields(kind) if f.type == "float"}
-    return kind(**{k: math.nan if v is None and k in numbers else v for k, v in plain.items()})
+    lost = dict.fromkeys(numbers, math.nan)
+    if plain.get("low") is not None:
+        lost["high"] = math.inf
+    return kind(**{k: lost[k] if v is None and k in numbers else v for k, v in plain.items()})

@@ -62,7 +62,9 @@ def level(queries: Any, sample: Any) -> Level:
     rows = check_vectors(sample, name="sample")
     if len(rows) < 2:
         raise BadInput(f"a level needs a sample of at least 2 items, got {len(rows)}")
-    scores = np.asarray(queries, np.float32) @ rows.T
+    asked = np.asarray(queries)
+    asked = check_vectors(asked[None] if asked.ndim == 1 else asked, name="queries", dim=rows.shape[1])
+    scores = (asked[0] if np.ndim(queries) == 1 else asked) @ rows.T
     mean, spread = scores.mean(axis=-1, keepdims=True), scores.std(axis=-1, keepdims=True)
     return Level(mean.astype(np.float64), np.maximum(spread.astype(np.float64), _FLAT))
 

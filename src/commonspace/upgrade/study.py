@@ -189,7 +189,7 @@ def _combined(known: Ways, shares: Sequence[float], depths: Sequence[int]) -> tu
     for through in ([known.best.name] if known.best else []) + [BOTH]:
         for share in shares:
             for order in known.orders:
-                name = f"{share:.0%} {ORDERS[order]}, rest {through}"
+                name = f"{100 * share:g}% {ORDERS[order]}, rest {through}"
                 ways[name] = Way("partial", through, share, order)
                 scorers[name] = known.partial(share, order, through)
         for depth in depths:

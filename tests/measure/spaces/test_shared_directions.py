@@ -24,6 +24,12 @@ def test_planted_directions_are_counted():
     assert np.mean([d.value for d in found]) == pytest.approx(5, abs=0.5)
 
 
+def test_what_is_shared_beyond_doubt_is_shown_at_a_high_confidence_too():
+    found = shared_directions(*planted(), confidence=0.99, resamples=20)
+    assert found.shown
+    assert found.dimension.low == 5
+
+
 def test_the_value_of_the_dimension_is_too_large_in_about_one_of_twenty_samples_at_most():
     found = [shared_directions(*planted(150, 2, 4, 10, 8, seed=s), resamples=5, random_state=s) for s in range(50)]
     assert sum(f.dimension.value > 2 for f in found) <= 6

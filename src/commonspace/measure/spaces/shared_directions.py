@@ -46,7 +46,7 @@ from commonspace.measure.statistics.correlations import correlation, fisher_inte
 from commonspace.measure.statistics.estimates import Estimate, draw_counts, group_numbers
 
 LEAST_THINGS = 20
-PERMUTATIONS = 99
+PERMUTATIONS = 99  # at least
 SHOWN = 0.05  # level of the dimension's value; its low end has half of what the confidence leaves
 SHARES = ("inside_x", "inside_y", "told_x", "told_y")
 
@@ -251,9 +251,10 @@ def _dimension(
     left, r, right = np.linalg.svd(u.T @ v)
     u, v, r = u @ left, v @ right.T, np.clip(r, 0, 1 - 1e-12)
     tail = (1 - confidence) / 2
+    draws = max(PERMUTATIONS, math.ceil(2 / tail))  # the smallest p-value must lie below what the low end asks for
     shown = [0, 0]
     for j in range(len(r)):
-        p = _permuted(u[:, j:], v[:, j:], float(-np.log1p(-(r[j:] ** 2)).sum()), rng)
+        p = _permuted(u[:, j:], v[:, j:], float(-np.log1p(-(r[j:] ** 2)).sum()), draws, rng)
         for i, level in enumerate((SHOWN, tail)):
             shown[i] += shown[i] == j and p < level
         if p >= max(SHOWN, tail):
@@ -266,13 +267,13 @@ def _dimension(
     return Estimate("shared_dimension", value, low, float(max(possible, value)), len(x), confidence)
 
 
-def _permuted(u: np.ndarray, v: np.ndarray, found: float, rng: np.random.Generator) -> float:
+def _permuted(u: np.ndarray, v: np.ndarray, found: float, draws: int, rng: np.random.Generator) -> float:
     """Return the p-value of W among permutations of the rows of one side."""
     as_large = 0
-    for _ in range(PERMUTATIONS):
+    for _ in range(draws):
         r = np.linalg.svd(u[rng.permutation(len(u))].T @ v, compute_uv=False)
         as_large += float(-np.log1p(-(np.clip(r, 0, 1 - 1e-12) ** 2)).sum()) >= found
-    return (1 + as_large) / (1 + PERMUTATIONS)
+    return (1 + as_large) / (1 + draws)
 
 
 def _orthonormal(rows: np.ndarray) -> np.ndarray:
