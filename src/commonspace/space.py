@@ -33,6 +33,7 @@ from commonspace.model_card import FitReport, card_data, model_card
 from commonspace.search.csls import sample_bank
 from commonspace.search.evaluation import evaluate_modalities
 from commonspace.store.sealed import below, read_sealed, write_sealed
+from commonspace.upgrade.reheaded import Reheaded
 
 if TYPE_CHECKING:
     from commonspace.align.forward import NumpyHead
@@ -43,7 +44,7 @@ METRICS = ("hit@1", "hit@5", "hit@10", "recall@1", "recall@10", "mrr", "ndcg@10"
 EncoderSpec = str | Mapping[str, Any] | Encoder
 
 
-class Space(Examined):
+class Space(Examined, Reheaded):
     """One common embedding space for several modalities.
 
     Parameters
