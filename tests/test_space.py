@@ -464,3 +464,63 @@ def test_going_on_by_mod_x_leaves_the_old_gallery_in_reach(fitted):
     asks, gallery = new.encode(more["text"], "text"), fitted.encode(more["image"], "image")
     first = [more["text"][i] for i in (asks @ gallery.T).argmax(axis=1)]
     assert np.mean([a == b for a, b in zip(first, more["text"], strict=True)]) > 0.8
+
+
+def test_with_other_heads_it_is_another_space_that_can_be_saved(fitted, tmp_path):
+    from commonspace.align import continue_training
+
+    old, _ = fitted
+    more, was = table(90, seed=5), old.id
+    X = {m: np.concatenate([e.encode(more[m]) for e in old.encoders[m]], axis=1) for m in old.modalities}
+    groups = np.unique(more["text"], return_inverse=True)[1]
+    learned = continue_training(old, X, groups=groups, valid=0.4, epochs=1, lr=0.01)
+    new = old.with_heads(learned, items=more, cache=False)
+    assert (old.id, new.id != was, new.dim, new.modalities) == (was, True, old.dim, old.modalities)
+    for m in new.modalities:
+        np.testing.assert_allclose(new.encode(more[m], m, cache=False), learned.heads[m](X[m]), atol=1e-5)
+        rows = new.encode(more[m], m, cache=False)
+        assert (new.bank(m) @ rows.T).max(axis=1).min() > 0.999  # typical queries are the items given, by the new heads
+    assert new.metrics == []
+    assert new.compatible_with is None
+    new.save(tmp_path / "s")
+    again = Space.load(tmp_path / "s")
+    assert again.id == new.id
+    np.testing.assert_array_equal(again.bank("text"), new.bank("text"))
+    card = (tmp_path / "s" / "README.md").read_text(encoding="utf-8")
+    assert f"in the place of those of space `{was[:12]}`" in card
+    assert "Figures" not in card
+    assert again.evaluate(table(60, seed=2), hubs="csls", cache=False)["text->image"]["hit@10"].value > 0.5
+
+
+def test_of_two_spaces_merged_one_comes_back(fitted):
+    from commonspace.upgrade import soup
+
+    old, _ = fitted
+    other = Space(old.encoders)
+    other.fit(table(seed=7), start=old, valid=0.0, **{**QUICK, "epochs": 1})
+    mean = old.with_heads(soup([old, other]), items=table(60), cache=False)
+    assert mean.id not in (old.id, other.id)
+    assert mean.evaluate(table(60, seed=2), cache=False)["text->image"]["hit@1"].value > 0.9
+
+
+def test_a_head_that_stays_keeps_its_typical_queries(fitted):
+    old, _ = fitted
+    same = old.with_heads(old)
+    assert same.id == old.id
+    np.testing.assert_array_equal(same.bank("image"), old.bank("image"))
+
+
+def test_heads_that_do_not_fit_a_space_are_refused(fitted):
+    old, _ = fitted
+    other = Space({"text": {"name": "ngrams", "dim": 8}, "image": {"name": "pixels", "size": 4}}, dim=8)
+    other.fit(table(), valid=0.0, **{**QUICK, "epochs": 1})
+    with pytest.raises(BadInput, match=r"needed for text, image, given are those for text: add those that stay"):
+        old.with_heads({"text": old.heads["text"]})
+    with pytest.raises(SpaceMismatch, match=r"the head for 'image' takes 16 numbers, but .* give 64"):
+        old.with_heads({**old.heads, "image": other.heads["image"]})
+    with pytest.raises(BadInput, match=r"the head of 'text' is another: pass some hundred typical items"):
+        old.with_heads({**old.heads, "text": other.heads["text"]})
+    with pytest.raises(BadInput, match="no modality 'sound'"):
+        old.with_heads(old, items={"sound": [1]})
+    with pytest.raises(NotFitted):
+        new_space().with_heads(old)

@@ -196,6 +196,9 @@ def _compatible(earlier: Mapping[str, Any] | None) -> list[str]:
 def _training(card: Mapping[str, Any]) -> list[str]:
     if not card:
         return []
+    if "heads_from" in card:
+        came = f"Heads were put in the place of those of space `{card['heads_from'][:12]}`."
+        return ["## Training", "", f"{came} How they were made is not known here.", ""]
     versions = ", ".join(f"{k} {v}" for k, v in card["versions"].items())
     chosen = card.get("training", {}).get("chosen")
     return [

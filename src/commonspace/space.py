@@ -27,12 +27,13 @@ from commonspace.core.tables import Table, read_table
 from commonspace.core.vectors import check_positive
 from commonspace.encode import Cache
 from commonspace.encode.columns import Rows, check_columns, column_of, given, rows_of
-from commonspace.encode.joint import Joint, build_encoders, cache_of, encode_joint
+from commonspace.encode.joint import Joint, build_encoders, cache_of, check_same_encoders, encode_joint
 from commonspace.judge.spaces import Examined
 from commonspace.model_card import FitReport, card_data, model_card
 from commonspace.search.csls import sample_bank
 from commonspace.search.evaluation import evaluate_modalities
 from commonspace.store.sealed import below, read_sealed, write_sealed
+from commonspace.upgrade.reheaded import Reheaded
 
 if TYPE_CHECKING:
     from commonspace.align.forward import NumpyHead
@@ -43,7 +44,7 @@ METRICS = ("hit@1", "hit@5", "hit@10", "recall@1", "recall@10", "mrr", "ndcg@10"
 EncoderSpec = str | Mapping[str, Any] | Encoder
 
 
-class Space(Examined):
+class Space(Examined, Reheaded):
     """One common embedding space for several modalities.
 
     Parameters
@@ -142,7 +143,7 @@ class Space(Examined):
         valid: float | Any = 0.1,
         edits: str | Sequence[str] | Mapping[str, Any] | None = None,
         compatible_with: Space | None = None,
-        compatibility: Any = "oca",
+        compatibility: Any = "auto",
         on_error: str = "raise",
         cache: Cache | bool | None = True,
         random_state: RandomState = 0,
@@ -166,7 +167,9 @@ class Space(Examined):
             ``{"text": ["word", "number"]}``, or ``{"product": {"fields": ["colour"]}}``; see `align.edited`.
         compatible_with : Space, optional
             An earlier space with a modality of the same name: the first ``compatible_with.dim`` numbers of a new
-            vector, brought to length one, then search its gallery, as `compatibility` trains them (see `fit_heads`).
+            vector, brought to length one, then search its gallery.
+        compatibility : str, mapping, objective or None
+            How they are trained for that, see `fit_heads`; "auto" is "oca" with `compatible_with`, else None.
         on_error : "raise" or "skip"
             What to do about items that cannot be read: stop, or leave them out and report them.
         cache : Cache or bool
@@ -197,8 +200,10 @@ class Space(Examined):
         if len(self.encoders) < 2:
             raise BadInput(f"a common space needs at least two modalities, this one has only {self.modalities[0]!r}")
         if compatible_with is not None:
-            check_earlier(compatible_with, self.encoders, self._dim)
-            options["compatibility"] = compatibility
+            check_earlier(compatible_with, self.encoders, self._dim, options.get("start"))
+        if isinstance(compatibility, str) and compatibility == "auto":
+            compatibility = None if compatible_with is None else "oca"
+        options["compatibility"] = compatibility
         check_options(**options)
         table = read_table(table)
         check_columns(columns, self.modalities, table)
@@ -390,11 +395,5 @@ class Space(Examined):
         """After a load, compare the encoders here with those the space was built with, once."""
         if modality not in self._unchecked:
             return
-        for encoder, known in zip(self.encoders[modality], self._fingerprints[modality], strict=True):
-            if encoder.fingerprint != known:
-                raise SpaceMismatch(
-                    f"the {modality} encoder {name_of(encoder)!r} here is not the one this space was built with "
-                    f"(fingerprint {encoder.fingerprint[:12]}, needed {known[:12]}): install the same weights, or "
-                    "fit a new space"
-                )
+        check_same_encoders(self.encoders[modality], self._fingerprints[modality], modality)
         self._unchecked.discard(modality)

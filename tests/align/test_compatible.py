@@ -179,3 +179,22 @@ def test_what_is_compatible_prints_without_figures_too() -> None:
 
 def test_check_earlier_names_what_is_shared(old: Space) -> None:
     assert check_earlier(old, {"side": [Precomputed(dim=3)], "back": [Precomputed(dim=12)]}, 4) == ["back"]
+
+
+def test_heads_to_start_from_say_how_long_new_vectors_are(old: Space) -> None:
+    short = fitted(3)
+    with pytest.raises(BadInput, match=r"3 dimensions has no 4 numbers .* leave out start"):
+        space(8).fit(table(40), group="thing", valid=0.0, start=short, compatible_with=old, **QUICK)
+    found = Space(old.encoders, dim=2)  # of no account: the heads have 4
+    found.fit(table(40), group="thing", valid=0.0, start=old, compatible_with=old, **{**QUICK, "epochs": 1})
+    assert found.dim == old.dim == 4
+
+
+def test_compatibility_is_not_passed_over_without_an_earlier_space(old: Space) -> None:
+    with pytest.raises(BadInput, match="compatibility needs the items' vectors in an earlier space"):
+        space(8).fit(table(40), group="thing", valid=0.0, compatibility="bct", **QUICK)
+    rows, found = table(40), space(8)
+    known = {m: old.encode(rows[m], m, cache=False) for m in old.modalities}
+    found.fit(rows, group="thing", valid=0.0, old=known, compatibility="bct", **{**QUICK, "epochs": 1})
+    assert found.info()["training"]["compatibility"] == "bct"
+    assert space(8).fit(rows, group="thing", valid=0.0, **{**QUICK, "epochs": 1}).result.params["compatibility"] is None

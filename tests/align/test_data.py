@@ -124,3 +124,8 @@ def test_an_item_that_has_no_old_vector_keeps_its_row_of_zeros() -> None:
 def test_old_vectors_that_do_not_fit_are_refused(old: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         pairs(10, old=old)
+
+
+def test_groups_that_are_names_are_refused_with_how_to_number_them() -> None:
+    with pytest.raises(BadInput, match=r"whole numbers, not \(3,\) <U1; labels are numbered by np.unique"):
+        PairData.check({m: np.eye(3) for m in "ab"}, groups=np.array(["x", "y", "x"]))

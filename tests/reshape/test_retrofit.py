@@ -197,3 +197,16 @@ def test_equal_rows_stay_where_they_are_and_may_be_told_to_part():
 def test_bad_input_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call(*data())
+
+
+def test_one_fidelity_for_every_row_is_also_that_of_rows_which_are_only_kept_apart():
+    X = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
+    f, e = 3.0, X.astype(np.float64)
+    options = {"normalise": False, "fidelity": f, "repulsion": 1.0, "margin": 2.0}
+    m = Retrofit(**options).fit(X, graph=np.array([[0, 1]]), apart=np.array([[10, 11]]))
+    # Two rows alone: f (q - e) = margin - |q_10 - q_11| along the line between them, for each.
+    margin, apart = 2.0 * np.sqrt(2 * e.var(axis=0).sum()), np.linalg.norm(e[10] - e[11])
+    length = (f * apart + 2 * margin) / (f + 2)
+    found = m.vectors_[10].astype(np.float64) - m.vectors_[11]
+    np.testing.assert_allclose(found, (e[10] - e[11]) / apart * length, rtol=1e-4)
+    np.testing.assert_array_equal(m.vectors_[2], X[2])

@@ -67,3 +67,8 @@ def test_fewer_words_than_asked_for_are_all_named_and_no_items_have_no_names():
 def test_bad_input_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call(*data())
+
+
+def test_an_empty_bank_is_not_taken_for_a_correction():
+    with pytest.raises(BadInput, match="the bank is empty"):
+        name_items(np.eye(3), np.eye(3), ["a", "b", "c"], bank=np.zeros((0, 3)))

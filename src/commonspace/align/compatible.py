@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from commonspace.align.forward import heads_of
 from commonspace.core.errors import BadInput, BadItems
 from commonspace.core.protocols import Encoder
 from commonspace.core.vectors import distinct_rows
@@ -93,8 +94,10 @@ class Compatible:
         return "\n".join(lines)
 
 
-def check_earlier(space: Any, encoders: Mapping[str, Sequence[Encoder]], dim: int) -> list[str]:
+def check_earlier(space: Any, encoders: Mapping[str, Sequence[Encoder]], dim: int, start: Any = None) -> list[str]:
     """Return the modalities that an earlier space shares with a new one of these encoders.
+
+    The new one has `dim` dimensions, or as many as the heads of `start` that it goes on from.
 
     Raises
     ------
@@ -119,10 +122,13 @@ def check_earlier(space: Any, encoders: Mapping[str, Sequence[Encoder]], dim: in
             raise BadInput(
                 f"{m!r} is of the kind {space.kind_of(m)!r} in the earlier space, here {encoders[m][0].kind!r}"
             )
+    if start is not None:
+        dim = min((h.dim for h in heads_of(start).values()), default=dim)
     if dim < space.dim:
+        mend = f"pass a dim of at least {space.dim}, and more where the new space is to hold more"
         raise BadInput(
-            f"a new space of {dim} dimensions has no {space.dim} numbers to compare with the earlier one: pass a dim "
-            f"of at least {space.dim}, and more where the new space is to hold more"
+            f"a new space of {dim} dimensions has no {space.dim} numbers to compare with the earlier one: "
+            + (mend if start is None else "it has those of the heads to start from, so leave out start or that space")
         )
     return shared
 

@@ -19,10 +19,9 @@ import numpy as np
 
 from commonspace.align.data import PairData
 from commonspace.align.fit import FitResult, fit_heads
-from commonspace.align.forward import NumpyHead
+from commonspace.align.forward import NumpyHead, heads_of
 from commonspace.align.heads.between import between
 from commonspace.align.refinement import METRICS, tasks
-from commonspace.align.training.starting import heads_of
 from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.measure import (

@@ -192,5 +192,8 @@ def _groups(groups: Any, n: int, name: str) -> np.ndarray:
         return np.arange(n)
     g = np.asarray(groups)
     if g.shape != (n,) or g.dtype.kind not in "iu":
-        raise BadInput(f"groups of {name} must be ({n},) whole numbers, not {g.shape} {g.dtype}")
+        raise BadInput(
+            f"groups of {name} must be ({n},) whole numbers, not {g.shape} {g.dtype}; labels are numbered by "
+            "np.unique(labels, return_inverse=True)[1], those of several parts all at once"
+        )
     return g.astype(np.int64)

@@ -105,7 +105,7 @@ def fit_rows(
         check_encoders(options["start"], encoders)
     earlier: list[dict[str, np.ndarray]] = []
     if compatible_with is not None:
-        shared = check_earlier(compatible_with, encoders, options.get("dim", 256))
+        shared = check_earlier(compatible_with, encoders, options.get("dim", 256), options.get("start"))
         seen = partial(earlier_rows, compatible_with, modalities=shared, on_error=on_error, cache=cache)
         earlier = [seen(part) for part in (train, valid) if part is not None]
         options["old"] = earlier[0]

@@ -294,3 +294,14 @@ def _layers(plain: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray]
         branches = tuple(_layers(b, arrays, f"{place}{i}.{j}.") for j, b in enumerate(spec.get("branches", [])))
         built.append(Layer(op, own, branches, float(spec.get("eps", 1e-5)), int(spec.get("size", 0))))
     return tuple(built)
+
+
+def heads_of(start: Any) -> dict[str, NumpyHead]:
+    """Return modality -> head of a fitted space, the result of a fit or such a mapping; `BadInput` for others."""
+    heads = getattr(start, "heads", start)
+    if not isinstance(heads, Mapping) or not all(isinstance(h, NumpyHead) for h in heads.values()):
+        raise BadInput(
+            "heads to go on from are those of a fitted space, of the result of a fit, or a mapping of modality to head;"
+            f" got {start!r}"
+        )
+    return dict(heads)

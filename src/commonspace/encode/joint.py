@@ -14,7 +14,7 @@ import numpy as np
 
 from commonspace.core.bags import Bags
 from commonspace.core.blocks import Block
-from commonspace.core.errors import BadInput, BadItems
+from commonspace.core.errors import BadInput, BadItems, SpaceMismatch
 from commonspace.core.protocols import Encoder
 from commonspace.core.registry import build, name_of
 from commonspace.encode.cache import Cache
@@ -79,6 +79,17 @@ def fit_encoders(encoders: Sequence[Encoder], rows: Rows, *, modality: str, on_e
             if on_error != "skip":
                 raise BadItems({int(rows.positions[where[i]]): r for i, r in e.rows.items()}, what=e.what) from None
             encoder.fit([item for i, item in enumerate(known) if i not in e.rows])
+
+
+def check_same_encoders(encoders: Sequence[Encoder], fingerprints: Sequence[str], modality: str) -> None:
+    """Raise `SpaceMismatch` unless these are the encoders whose fingerprints a space has kept."""
+    for encoder, known in zip(encoders, fingerprints, strict=True):
+        if encoder.fingerprint != known:
+            raise SpaceMismatch(
+                f"the {modality} encoder {name_of(encoder)!r} here is not the one this space was built with "
+                f"(fingerprint {encoder.fingerprint[:12]}, needed {known[:12]}): install the same weights, or "
+                "fit a new space"
+            )
 
 
 def encode_joint(

@@ -140,7 +140,7 @@ class Retrofit(Map):
         linked = degree > 0
         if linked.sum() < 2:
             raise BadInput("the graph links no two rows: there is nothing to pull together")
-        own = np.where(linked, self.fidelity * (degree if self.normalise else 1.0), 1.0)
+        own = np.where(linked, self.fidelity * degree, 1.0) if self.normalise else np.full(len(e), self.fidelity, float)
         q = e.copy()
         q[linked] = self._solved(e[linked], links[linked][:, linked], own[linked])
         if self.repulsion and apart is not None:

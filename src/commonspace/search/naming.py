@@ -60,6 +60,8 @@ def name_items(
     queries = items
     if bank is not None:
         typical = unit(check_vectors(bank, name="bank", dim=items.shape[1], allow_zero=False))
+        if not len(typical):
+            raise BadInput("the bank is empty: give some hundred items of the kind to be named, or leave it out")
         queries, gallery = with_offsets(items, gallery, CSLS().fit(typical).offsets(gallery))
     copies = int(np.unique(np.asarray(words, dtype=str), return_counts=True)[1].max())
     rows, scores = top_k(queries, gallery, check_positive("k", k) * copies)

@@ -43,8 +43,10 @@ def test_rows_of_one_group_are_positives_of_each_other():
 
 def test_what_an_objective_would_learn_itself_stays_as_it_starts():
     inner = InfoNCE()
-    assert isinstance(objective_of(inner), OnViews)
-    assert not any(p.requires_grad for p in inner.parameters())
+    found = objective_of(inner)
+    assert isinstance(found, OnViews)
+    assert [p.requires_grad for p in found.objective.parameters()] == [False]
+    assert [p.requires_grad for p in inner.parameters()] == [True]  # whoever trains with it next learns it as before
 
 
 def test_a_function_is_taken_as_it_is():

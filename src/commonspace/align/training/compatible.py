@@ -20,8 +20,8 @@ def compatible(recipe: Recipe, compatibility: Any, *, old: bool) -> Recipe:
     recipe : Recipe
         Arguments of training, its objective wrapped for prefixes already: only whole vectors stay comparable.
     compatibility : str, mapping, objective or None
-        An objective that takes another, as `oca` does, gets that of the recipe; any other is added to it. None leaves
-        it as it is.
+        A name of an objective that takes another, as `oca` does, frames that of the recipe; any other, an instance and
+        one with a base of its own are added to it. None leaves it as it is.
     old : bool
         Whether there are vectors in an earlier space.
 

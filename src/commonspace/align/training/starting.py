@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from commonspace.align.data import PairData
-from commonspace.align.forward import NumpyHead
+from commonspace.align.forward import heads_of
 from commonspace.align.heads.reopened import Reopened
 from commonspace.align.training.recipe import Recipe
 from commonspace.align.training.trainer import head_spec
@@ -43,8 +43,7 @@ def started(recipe: Recipe, start: Any, data: PairData) -> tuple[Recipe, int]:
         if head.d_in != data.X[m].shape[2]:
             raise SpaceMismatch(
                 f"the head of {m!r} to start from takes {head.d_in} numbers an item, X has {data.X[m].shape[2]}: "
-                "encode "
-                "with the encoders that it was trained on"
+                "encode with the encoders that it was trained on"
             )
     dims = {h.dim for h in known.values()}
     if len(dims) > 1:
@@ -53,17 +52,6 @@ def started(recipe: Recipe, start: Any, data: PairData) -> tuple[Recipe, int]:
     dropout = {m: float(s.get("dropout", 0.0)) if isinstance(s, Mapping) else 0.0 for m, s in spec.items()}
     goes_on = {m: Reopened(known[m], dropout=dropout[m]) if m in known else s for m, s in spec.items()}
     return replace(recipe, head=goes_on), dims.pop()
-
-
-def heads_of(start: Any) -> dict[str, NumpyHead]:
-    """Return modality -> head of a fitted space, the result of a fit or such a mapping; `BadInput` for others."""
-    heads = getattr(start, "heads", start)
-    if not isinstance(heads, Mapping) or not all(isinstance(h, NumpyHead) for h in heads.values()):
-        raise BadInput(
-            "heads to go on from are those of a fitted space, of the result of a fit, or a mapping of modality to head;"
-            f" got {start!r}"
-        )
-    return dict(heads)
 
 
 def check_encoders(start: Any, encoders: Mapping[str, Sequence[Encoder]]) -> None:

@@ -13,6 +13,7 @@ for Unsupervised Domain Adaptation", 2020.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,11 +37,11 @@ class OnViews:
     Parameters
     ----------
     spec : name, mapping, list or instance
-        As in `fit_heads`. What it would learn itself, such as a temperature, stays as it starts.
+        As in `fit_heads`; an instance is copied. What it would learn itself, such as a temperature, stays as it starts.
     """
 
     def __init__(self, spec: Any) -> None:
-        self.objective = build_objective(spec)
+        self.objective = copy.deepcopy(build_objective(spec))  # that of the user goes on learning where it learns
         if isinstance(self.objective, nn.Module):
             self.objective.requires_grad_(False)
 

@@ -1,0 +1,116 @@
+"""A space with other heads: what training on, a merge or a mean of heads gave becomes a space again.
+
+    more = continue_training(space, X, ...)                      space.with_heads(more, items=typical)
+    merged = merge(space, {"a": a, "b": b}, ...)                 space.with_heads(merged.model, items=typical)
+    between(space.heads, more.result.heads, 0.3)                 space.with_heads(heads, items=typical)
+
+Encoders are those of the space. Typical queries (`Space.bank`, which correct for hubs) cannot be carried over, since
+they are vectors by the old heads and not what these were made of; they are made anew from items that you give. Figures
+of the card are those of the old heads, and so they go, with all that was said of prefixes and of an earlier space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from commonspace.align.forward import NumpyHead, heads_of
+from commonspace.core.digest import digest
+from commonspace.core.errors import BadInput, SpaceMismatch
+from commonspace.core.random import RandomState, generator
+from commonspace.encode.cache import Cache
+from commonspace.encode.joint import cache_of, encode_joint
+from commonspace.search.csls import sample_bank
+
+RESTS_ON = ("head", "objective", "sampler")  # of the training, for the citations of the card
+
+
+class Reheaded:
+    """What makes another space of one and other heads."""
+
+    def with_heads(
+        self,
+        heads: Any,
+        *,
+        items: Mapping[str, Sequence[Any]] | None = None,
+        on_error: str = "raise",
+        cache: Cache | bool | None = True,
+        random_state: RandomState = 0,
+    ) -> Self:
+        """Return a new space of the same encoders with other heads; this one stays as it is.
+
+        Parameters
+        ----------
+        heads : mapping of str to NumpyHead, or anything with such `heads`
+            One for every modality: of `continue_training`, `merge` or `fit_heads` on what these encoders give.
+        items : mapping of str to sequence
+            Modality -> typical items, some hundred or more, as they would be searched with; for every modality whose
+            head is another than before.
+        on_error : "raise" or "skip"
+            What to do about items that cannot be read.
+        cache : Cache or bool
+            As in `encode`.
+        random_state : int, Generator or None
+            Which of many items are kept.
+
+        Raises
+        ------
+        NotFitted
+            A space without heads.
+        BadInput
+            No heads, heads of other modalities, no typical items of a modality.
+        SpaceMismatch
+            Heads that take other encoder outputs, or of several dimensions.
+        """
+        old: Any = self
+        mine, given = old.heads, heads_of(heads)
+        _check(mine, given)
+        typical, rng = dict(items or {}), generator(random_state)
+        for m in typical:
+            old.check_modality(m)
+        banks = {}
+        for m in mine:
+            if m in typical:
+                old._check_same_encoders(m)
+                encoded = encode_joint(
+                    old.encoders[m], list(typical[m]), modality=m, cache=cache_of(cache), on_error=on_error
+                )
+                banks[m] = sample_bank(given[m](encoded.vectors), rng)
+            elif _alike(mine[m], given[m]):
+                banks[m] = old._banks[m]
+            if not len(banks.get(m, ())):
+                raise BadInput(
+                    f"the head of {m!r} is another: pass some hundred typical items, items={{{m!r}: [...]}}, of which "
+                    "typical queries are made"
+                )
+        kind: Any = type(self)
+        new = kind(old.encoders, dim=next(iter(given.values())).dim)
+        new._heads, new._banks = {m: given[m] for m in mine}, banks
+        new._fingerprints, new._unchecked = dict(old._fingerprints), set(old._unchecked)
+        training = old._card.get("training", {})
+        new._card = {
+            "heads_from": old.id,
+            "training": {name: training[name] for name in RESTS_ON if name in training},
+        }
+        found: Self = new
+        return found
+
+
+def _check(mine: Mapping[str, NumpyHead], given: Mapping[str, NumpyHead]) -> None:
+    if set(given) != set(mine):
+        raise BadInput(
+            f"heads are needed for {', '.join(mine)}, given are those for {', '.join(given) or 'nothing'}: add those "
+            "that stay, {**space.heads, **heads}, and leave out others"
+        )
+    for m, head in given.items():
+        if head.d_in != mine[m].d_in:
+            raise SpaceMismatch(
+                f"the head for {m!r} takes {head.d_in} numbers, but the encoders of this space give {mine[m].d_in}: "
+                "train it on what they give"
+            )
+    if len(dims := {h.dim for h in given.values()}) > 1:
+        raise SpaceMismatch(f"heads of one space have one dimension, not {sorted(dims)}: give those of one training")
+
+
+def _alike(a: NumpyHead, b: NumpyHead) -> bool:
+    return digest([a.config(), a.arrays()]) == digest([b.config(), b.arrays()])
