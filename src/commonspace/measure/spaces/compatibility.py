@@ -49,13 +49,14 @@ class Compatibility:
     names : tuple of str
         The versions, oldest first.
     matrix : tuple of tuples of Estimate
-        Row i holds M[i][0] to M[i][i].
+        Row i holds ``M[i][0]`` to ``M[i][i]``.
     ac, aa, anew : Estimate
         As defined above.
     cost : Comparison
         AA less anew, over the same queries.
     gains : tuple of Comparison
-        For each pair of versions i > j, row by row: M[i][j] less M[j][j]; p-values corrected by Holm's procedure.
+        For each pair of versions i > j, row by row: ``M[i][j]`` less ``M[j][j]``; p-values corrected by Holm's
+        procedure.
     """
 
     metric: str
