@@ -324,6 +324,18 @@ def test_a_share_is_one_of_all_items_and_no_more_is_done_when_it_is_reached(c):
             c.backfill(share=share)
 
 
+def test_vectors_or_a_column_of_nobody_knows_which_modality_are_refused(c):
+    upgraded(c)
+    asked = []
+    for options in ({"vectors": asked.append}, {"column": "n"}):
+        with pytest.raises(BadInput, match="of which of text, image"):
+            c.backfill(progress=False, **options)
+        with pytest.raises(BadInput, match="of which of text, image"):
+            c.backfill_in_background(**options)
+    assert asked == []
+    assert c.upgrading()["modalities"]["image"]["native"] == 0
+
+
 def test_what_cannot_be_encoded_stays_with_the_bridge_and_is_reported(c):
     filled(c, keep="text")
     c.add([{"id": 500, "text": "500"}], progress=False)  # its text is not kept

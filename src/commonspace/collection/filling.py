@@ -77,7 +77,8 @@ class Backfilling(Migrating, Spacing):
         Parameters
         ----------
         modality : str, optional
-            The modality; by default all of the space's that there is something to make from.
+            The modality; by default all of the space's that there is something to make from. Needed with `column` or
+            `vectors` if the space has several.
         space : Space, optional
             The space; it is saved in the collection if it is new there.
         space_id : str, optional
@@ -103,6 +104,8 @@ class Backfilling(Migrating, Spacing):
         ------
         NotFound
             If there is no such space, or nothing to encode a named modality from.
+        BadInput
+            If `column` or `vectors` do not say of which modality; an argument out of its range.
         BadItems
             If an item cannot be encoded; what was done until then stays.
         """
@@ -179,6 +182,11 @@ class Backfilling(Migrating, Spacing):
             space = self._load_space(self._space_id if space_id is None else space_id)
         if modality is not None:
             incoming.check_modalities([modality], space.modalities)
+        elif len(space.modalities) > 1 and (column is not None or vectors is not None):
+            raise BadInput(
+                f"{'column' if vectors is None else 'vectors'}=... is of one modality: say of which of "
+                f"{', '.join(space.modalities)}, as in backfill({space.modalities[0]!r}, ...)"
+            )
         order = self._order(first)
         options: dict[str, Any] = {"column": column, "vectors": vectors, "on_error": on_error}
 
