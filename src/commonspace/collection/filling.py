@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -231,8 +231,17 @@ class Backfilling(Migrating, Spacing):
                 return None
             return np.flatnonzero(lacking(now))[: self._wanted(now, column, lacking(now), share)]
 
+        def passes() -> Iterator[filling.Turn]:
+            if len(order):
+                yield early
+            yield late
+            failed = 0
+            while share is not None and len(make.failed) > failed:  # others have the turn of those that failed
+                failed = len(make.failed)
+                yield late
+
         return filling.backfill(
-            self._items, column, make, passes=(early, late) if len(order) else (late,), stopped=stopped,
+            self._items, column, make, passes=passes(), stopped=stopped,
             progress=progress, advance=advance,
         )  # fmt: skip
 
