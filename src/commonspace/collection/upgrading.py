@@ -59,6 +59,8 @@ class Upgrading(Backfilling, Building):
         ------
         SpaceMismatch
             If the migration is between other spaces.
+        NotFound
+            If the new space is not given and the collection does not have it.
         BadInput
             If the plan advises against it, another migration is under way, bags of vectors are stored, or the new
             space lacks a modality that items have.
@@ -194,6 +196,8 @@ class Upgrading(Backfilling, Building):
                 "with collection.upgrade"
             )
         if new_space is None:
+            if migration.new not in self._catalogue.spaces():
+                raise NotFound(f"{self._path} has no space {migration.new!r} yet: give the new space with the plan")
             new_space = self._load_space(migration.new)
         if new_space.id != migration.new or new_space.dim != migration.dim:
             raise SpaceMismatch(f"the migration goes to the space {migration.new}, not to {new_space.id}")
