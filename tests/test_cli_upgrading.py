@@ -72,3 +72,16 @@ def test_what_contradicts_itself_is_refused_before_any_work(path, capsys, tmp_pa
     status, _, error = run(capsys, "plan", path, tmp_path / "new", "--out", tmp_path / "new")
     assert (status, "exists already" in error) == (2, True)
     assert run(capsys, "apply", path, tmp_path / "nothing")[0] == 2
+
+
+def test_messages_say_what_is_missing_and_what_to_give(path, capsys, tmp_path):
+    assert "there is no plan at" in run(capsys, "apply", path, tmp_path / "nothing")[2]
+    plan(capsys, path)
+    status, _, error = run(capsys, "apply", path, path.parent / "plan", "--option", "ridge of queries")
+    assert (status, "has no space 'new' yet" in error) == (2, True)
+    assert "no migration of" in run(capsys, "backfill", path)[2]
+    with Collection.open(path) as c:
+        c.add([{"id": 100, "text": "100", "title": "100"}], new_fields=True, progress=False)
+    run(capsys, "apply", path, path.parent / "plan", path.parent / "new", "--option", "ridge of queries")
+    assert "--column name a field that holds them (fields: n, title)" in run(capsys, "backfill", path)[2]
+    assert run(capsys, "backfill", path, "--modality", "text", "--column", "title")[1].startswith("Made 1 vectors")

@@ -324,6 +324,71 @@ def test_a_share_is_one_of_all_items_and_no_more_is_done_when_it_is_reached(c):
             c.backfill(share=share)
 
 
+def test_a_share_is_reached_although_the_first_items_cannot_be_read(c):
+    things = [{"id": i, "text": "broken" if i < 20 else str(i)} for i in range(60)]
+    c.add([{"id": t["id"], "text": str(t["id"])} for t in things], progress=False)
+    c.upsert([{"id": t["id"], "body": t["text"]} for t in things], new_fields=True, progress=False)
+    c.apply(migration(), new_space(), progress=False)
+    done = c.backfill("text", column="body", share=0.25, on_error="skip", progress=False)
+    assert done.n == 15
+    assert c.upgrading()["modalities"]["text"]["native"] == 15
+    odd = lambda ids: [None if i < 40 else new_space().vector(i, "text") for i in ids]  # noqa: E731
+    assert c.backfill("text", vectors=odd, share=0.5, progress=False).n == 15
+    assert c.backfill("text", vectors=odd, share=1.0, progress=False).n == 5
+
+
+def meanwhile(c, act):
+    """Let the new space of an open collection do something with its second call."""
+    space, calls = new_space(), []
+    encode = space.encode_items
+
+    def meddling(items, modality, **options):
+        calls.append(modality)
+        if len(calls) == 2:
+            act()
+        return encode(items, modality, **options)
+
+    space.encode_items = meddling
+    c._spaces["new"] = space
+
+
+def test_two_backfills_at_once_leave_nothing_out(c):
+    upgraded(c)
+    with Collection.open(c.path) as other:
+        meanwhile(c, lambda: other.backfill("image", progress=False))
+        assert c.backfill("text", progress=False).left == {}
+    assert {m["share"] for m in c.upgrading()["modalities"].values()} == {1.0}
+
+
+def test_a_backfill_goes_on_after_somebody_else_has_finished_the_migration(c):
+    texts = upgraded(c).upgrading()["modalities"]["text"]["items"]
+    with Collection.open(c.path) as other:
+        meanwhile(c, lambda: other.finish_upgrade(leave=True, drop_old=True))
+        assert c.backfill("text", progress=False).n == texts
+
+
+def test_a_backfill_of_what_somebody_drops_says_so(c):
+    upgraded(c)
+    with Collection.open(c.path) as other:
+        meanwhile(c, lambda: other.roll_back_upgrade(drop_new=True, progress=False))
+        with pytest.raises(BadInput, match="dropped the text vectors of the space new"):
+            c.backfill("text", progress=False)
+    assert c.spaces()["new"] == {}
+    assert c.search(text="6", k=1, against="text").ids == [6]
+
+
+def test_vectors_or_a_column_of_nobody_knows_which_modality_are_refused(c):
+    upgraded(c)
+    asked = []
+    for options in ({"vectors": asked.append}, {"column": "n"}):
+        with pytest.raises(BadInput, match="of which of text, image"):
+            c.backfill(progress=False, **options)
+        with pytest.raises(BadInput, match="of which of text, image"):
+            c.backfill_in_background(**options)
+    assert asked == []
+    assert c.upgrading()["modalities"]["image"]["native"] == 0
+
+
 def test_what_cannot_be_encoded_stays_with_the_bridge_and_is_reported(c):
     filled(c, keep="text")
     c.add([{"id": 500, "text": "500"}], progress=False)  # its text is not kept

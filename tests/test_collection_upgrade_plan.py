@@ -46,6 +46,15 @@ def test_items_of_the_collection_are_encoded_by_the_new_space_only(c):
     assert c.upgrading() is None
 
 
+def test_a_modality_that_was_not_measured_is_named(tmp_path):
+    with Collection.create(tmp_path / "c.cs", old_space(noise=0.4), durability="os") as c:
+        table = [{"id": i, "words": str(i), "picture": str(i)} for i in range(N)]
+        c.add(table, columns={"text": "words", "image": "picture"}, keep="text", fields=[], progress=False)
+        with pytest.warns(RuntimeWarning, match="no probe has image"):
+            plan = c.upgrade(new_space(), **QUICK)
+        assert plan.galleries == {"text": N}
+
+
 def test_what_a_cache_had_does_not_make_the_encoder_look_fast(c):
     class Cached(Planted):
         def encode_items(self, items, modality, *, on_error="raise", cache=None):

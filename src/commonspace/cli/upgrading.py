@@ -142,7 +142,7 @@ def backfill(
         done = opened.backfill(
             modality, share=share, column=column, first=None if in_order else "asked", on_error=on_error
         )
-        state = opened.upgrading()
+        state, fields = opened.upgrading(), ", ".join(opened.info()["fields"]) or "none"
     if as_json:
         print_json({"made": done.n, "bytes": done.bytes, "skipped": done.skipped, "left": done.left, "state": state})
         return
@@ -151,6 +151,10 @@ def backfill(
         remark(f"left out {id}: {why}")
     if done.left:
         typer.echo(f"Still found through the bridge: {', '.join(f'{n:,} of {m}' for m, n in done.left.items())}")
+        if share is None and not done.skipped:
+            remark(f"nothing is kept of those; --modality and --column name a field that holds them (fields: {fields})")
+    elif state is None:
+        remark(f"no migration of {collection} is under way: vectors were made of the space that it has")
     elif state is not None:
         typer.echo(f"commonspace upgrade finish {collection} ends the migration")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,8 @@ class Backfilling(Migrating, Spacing):
         Parameters
         ----------
         modality : str, optional
-            The modality; by default all of the space's that there is something to make from.
+            The modality; by default all of the space's that there is something to make from. Needed with `column` or
+            `vectors` if the space has several.
         space : Space, optional
             The space; it is saved in the collection if it is new there.
         space_id : str, optional
@@ -103,6 +104,8 @@ class Backfilling(Migrating, Spacing):
         ------
         NotFound
             If there is no such space, or nothing to encode a named modality from.
+        BadInput
+            If `column` or `vectors` do not say of which modality; an argument out of its range.
         BadItems
             If an item cannot be encoded; what was done until then stays.
         """
@@ -179,6 +182,11 @@ class Backfilling(Migrating, Spacing):
             space = self._load_space(self._space_id if space_id is None else space_id)
         if modality is not None:
             incoming.check_modalities([modality], space.modalities)
+        elif len(space.modalities) > 1 and (column is not None or vectors is not None):
+            raise BadInput(
+                f"{'column' if vectors is None else 'vectors'}=... is of one modality: say of which of "
+                f"{', '.join(space.modalities)}, as in backfill({space.modalities[0]!r}, ...)"
+            )
         order = self._order(first)
         options: dict[str, Any] = {"column": column, "vectors": vectors, "on_error": on_error}
 
@@ -223,8 +231,17 @@ class Backfilling(Migrating, Spacing):
                 return None
             return np.flatnonzero(lacking(now))[: self._wanted(now, column, lacking(now), share)]
 
+        def passes() -> Iterator[filling.Turn]:
+            if len(order):
+                yield early
+            yield late
+            failed = 0
+            while share is not None and len(make.failed) > failed:  # others have the turn of those that failed
+                failed = len(make.failed)
+                yield late
+
         return filling.backfill(
-            self._items, column, make, passes=(early, late) if len(order) else (late,), stopped=stopped,
+            self._items, column, make, passes=passes(), stopped=stopped,
             progress=progress, advance=advance,
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.random import RandomState, generator
 from commonspace.core.tables import Table, read_table
 from commonspace.core.vectors import check_positive
+from commonspace.core.warning import warn
 
 if TYPE_CHECKING:
     from commonspace.collection.probing import Encoded, Speed
@@ -77,6 +78,11 @@ class Planning(Searching):
             If it is the collection's space, another migration is under way, or the probes are too few.
         NotFound
             If no items are kept and no table is given; a column that the table lacks.
+
+        Warns
+        -----
+        RuntimeWarning
+            If a modality that both spaces know and items have is not among the probes.
         """
         from commonspace.collection import probing
         from commonspace.upgrade.plan import plan_upgrade
@@ -110,6 +116,11 @@ class Planning(Searching):
                 raise NotFound(f"queries name items by id, but the probes have no column {self.id_name!r}")
             ids = list(table[self.id_name]) if self.id_name in table else rows.tolist()
         counts = {m: now.having(name) for m, name in names.items()}
+        if unseen := [m for m, n in counts.items() if n and m in new_space.modalities and m not in found]:
+            warn(
+                f"no probe has {', '.join(unseen)}, so that nothing the plan says was measured on it, though "
+                f"{sum(counts[m] for m in unseen):,} vectors of it would be served the same way: give a table of probes"
+            )
         return plan_upgrade(
             probing.join(found, labels, ids, asked, answers),
             corpus=speed.corpus({m: n for m, n in counts.items() if n} or {m: len(e.old) for m, e in found.items()}),

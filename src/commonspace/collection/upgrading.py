@@ -59,6 +59,8 @@ class Upgrading(Backfilling, Building):
         ------
         SpaceMismatch
             If the migration is between other spaces.
+        NotFound
+            If the new space is not given and the collection does not have it.
         BadInput
             If the plan advises against it, another migration is under way, bags of vectors are stored, or the new
             space lacks a modality that items have.
@@ -119,8 +121,8 @@ class Upgrading(Backfilling, Building):
             if left and not leave:
                 raise BadInput(
                     f"items have no vector of the new space yet and would not be found any more: {_counted(left)}. "
-                    "backfill() encodes those that are kept or are fields; backfill(vectors=...) takes vectors of "
-                    "the others; upsert gives an item anew; leave=True finishes without them"
+                    "backfill() encodes those that are kept or are fields; backfill(modality, vectors=...) "
+                    "takes vectors of the others; upsert gives an item anew; leave=True finishes without them"
                 )
             spaces = {underway.id, *([underway.old] if drop_old else [])}
             self._end(underway, underway.new, [c.name for c in self._catalogue.columns() if c.space in spaces])
@@ -170,9 +172,9 @@ class Upgrading(Backfilling, Building):
                 if left and not leave:
                     raise BadInput(
                         f"items have no vector of the space {underway.old} and cannot be given one, since what they "
-                        f"are is not kept: {_counted(left)}. backfill(space_id={underway.old!r}, vectors=...) takes "
-                        "their vectors; leave=True goes back all the same, and they are not found until they are "
-                        "upserted again"
+                        f"are is not kept: {_counted(left)}. backfill(modality, space_id={underway.old!r}, "
+                        "vectors=...) takes their vectors; leave=True goes back all the same, and they are not found "
+                        "until they are upserted again"
                     )
                 columns = self._catalogue.columns()
                 spaces = {underway.id, *([underway.new] if drop_new else [])}
@@ -194,6 +196,8 @@ class Upgrading(Backfilling, Building):
                 "with collection.upgrade"
             )
         if new_space is None:
+            if migration.new not in self._catalogue.spaces():
+                raise NotFound(f"{self._path} has no space {migration.new!r} yet: give the new space with the plan")
             new_space = self._load_space(migration.new)
         if new_space.id != migration.new or new_space.dim != migration.dim:
             raise SpaceMismatch(f"the migration goes to the space {migration.new}, not to {new_space.id}")

@@ -91,8 +91,8 @@ class Gallery:
     def best(self, queries: Floats, k: int, mask: Mask | None) -> tuple[Ints, Floats]:
         """Return rows and scores of vectors among which are the k best items of each query; see `Searchable`."""
         keep = None if mask is None else mask[self.rows]
-        rows = self.rows if keep is None else self.rows[keep]
-        self.plans.append(Plan("exact", self.why, len(self.rows), len(rows), len(queries)))
+        taking = len(self.rows) if keep is None else int(np.count_nonzero(keep))
+        self.plans.append(Plan("exact", self.why, len(self.rows), taking, len(queries)))
         asked = np.hstack([queries, np.ones((len(queries), 1), np.float32)]) if self.offset else queries
         # Unit rows are unit rows in float32, hence the allowance for rounding; an offset is at most 1.
         length = 1.5 if self.offset else 1.001
@@ -101,8 +101,9 @@ class Gallery:
             position, score = top_k(asked, self.matrix, vectors, mask=keep, max_length=length)
             return self.rows[position], score
 
-        bags = len(rows) > 1 and not np.diff(self.rows).all()
-        return enough_items(ask, k, rows) if bags else ask(k)
+        if taking < 2 or (self.rows[1:] != self.rows[:-1]).all():
+            return ask(k)
+        return enough_items(ask, k, self.rows if keep is None else self.rows[keep])
 
 
 def enough_items(ask: Callable[[int], tuple[Ints, Floats]], k: int, rows: Ints) -> tuple[Ints, Floats]:

@@ -13,7 +13,7 @@ whatever the share of items that come first, because a file has room for every r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -110,6 +110,7 @@ class Encoding:
         self.reads: Sequence[str] = [self.id_name, *([] if self.source is None else [self.source])]
         self.batch = batch
         self.skipped: dict[Any, str] = {}
+        self.failed: set[Any] = set()  # ids of which it was asked for a vector and made none
 
     def __call__(self, rows: pa.RecordBatch) -> tuple[Ints, Floats]:
         """Return which rows got a vector, and the vectors."""
@@ -118,15 +119,25 @@ class Encoding:
             given = incoming.given(self.vectors(ids), self.modality, len(ids), self.space.dim)
             if isinstance(given, incoming.BagRows):
                 raise BadInput("backfill makes one vector an item, not bags of them")
-            return given
+            return self._noted(ids, given)
         table = Table({"item": rows.column(self.source).to_pylist()})
         found, bad = incoming.encoded(table, "item", self.modality, self.space, self.on_error)
         self.skipped.update({ids[row]: why for row, why in bad.items()})
-        return found
+        return self._noted(ids, found)
+
+    def _noted(self, ids: list[Any], made: tuple[Ints, Floats]) -> tuple[Ints, Floats]:
+        if len(made[0]) < len(ids):
+            self.failed |= set(ids) - {ids[row] for row in made[0]}
+        return made
 
     def possible(self, now: Snapshot) -> npt.NDArray[np.bool_]:
-        """Return of which items of a version there is something to make a vector from."""
-        return np.ones(len(now), bool) if self.source is None else now.present(self.source)
+        """Return of which items of a version a vector can be made, as far as is known: those that failed cannot."""
+        found = np.ones(len(now), bool) if self.source is None else now.present(self.source)
+        if self.failed:
+            rows = now.positions(now.as_ids(list(self.failed)))
+            found = found.copy()
+            found[rows[rows >= 0]] = False
+        return found
 
 
 class Converting:
@@ -159,7 +170,7 @@ def backfill(
     column: VectorColumn,
     make: Makes,
     *,
-    passes: Sequence[Turn] = (lambda now: None,),
+    passes: Iterable[Turn] = (lambda now: None,),
     stopped: Callable[[], bool] = lambda: False,
     progress: bool = True,
     advance: Callable[[int], None] = lambda n: None,
@@ -174,8 +185,8 @@ def backfill(
         The column; it is made if the table lacks it.
     make : callable
         Makes the vectors.
-    passes : sequence of callable
-        One after the other: version -> the rows whose turn it is, or None for all rows.
+    passes : iterable of callable
+        One after the other, each drawn after the one before: version -> the rows whose turn it is, or None for all.
     stopped : callable
         Asked between batches; True ends the work.
     progress : bool
@@ -203,11 +214,12 @@ def backfill(
                     break
                 rows = turn(now)
                 for i in _fullest_first(now, todo, rows):
-                    filler.fill(now, i, rows, seen)
+                    fragment, stands = now.fragments[i], filler.fill(now, i, rows, seen)
                     if filler.ended:
                         break
-                    fragment = now.fragments[i]
-                    done |= {_key(fragment), *(_key(f) for f in items.snapshot().fragments if _same_rows(f, fragment))}
+                    done.add(_key(fragment))
+                    if stands:  # otherwise somebody has changed it meanwhile, and it has its turn again
+                        done |= {_key(f) for f in items.snapshot().fragments if _same_rows(f, fragment)}
     return Backfilled(filler.n, getattr(make, "skipped", {}), bytes=filler.bytes, stopped=filler.ended)
 
 
@@ -219,8 +231,8 @@ class _Filler:
         self.n = self.bytes = 0
         self.ended = False
 
-    def fill(self, now: Snapshot, number: int, rows: Ints | None, seen: Callable[[int], None]) -> None:
-        """Make the vectors that a fragment of a version lacks, of some rows or of all, and commit them."""
+    def fill(self, now: Snapshot, number: int, rows: Ints | None, seen: Callable[[int], None]) -> bool:
+        """Make the vectors that a fragment lacks, of some rows or of all; return whether they are stored."""
         fragment, (first, last) = now.fragments[number], now.stretch(number)
         offsets = (now.addresses[first:last] & np.uint64(0xFFFFFFFF)).astype(np.int64)
         have = now.present(self.column.name)[first:last]
@@ -239,7 +251,7 @@ class _Filler:
             if self.ended:
                 break
         if not sum(len(places) for places, _ in made):
-            return
+            return True
         values = np.zeros((fragment.metadata.physical_rows, self.column.dim), np.float32)
         there = np.zeros(len(values), bool)
         if have.any():
@@ -251,6 +263,7 @@ class _Filler:
         if written:
             self.n += int(np.count_nonzero(there)) - int(np.count_nonzero(have))
             self.bytes += written
+        return bool(written)
 
     def _batches(
         self, now: Snapshot, fragment: Fragment, first: int, lacking: Ints

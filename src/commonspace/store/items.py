@@ -209,9 +209,16 @@ class Items(Versions):
             The column; the table has it already.
         values : pyarrow.Array
             A cell for each row of the fragment, deleted ones included.
+
+        Raises
+        ------
+        BadInput
+            If somebody has dropped the column meanwhile.
         """
         now = self.snapshot()
-        leaf = lances.leaf_ids(now.schema, now.data)[column.name]
+        leaf = lances.leaf_ids(now.schema, now.data).get(column.name)
+        if leaf is None:
+            raise self._dropped(column)
         like = fragment.metadata.files[0]
         with self.errors("what was done until now stays"):
             file = lances.write_column(self.root, pa.chunked_array([values]), column.name, leaf, like=like)
@@ -219,7 +226,9 @@ class Items(Versions):
         with self.writing() as now:
             try:
                 mine = [f for f in now.fragments if (f.metadata.id, f.files) == (fragment.metadata.id, fragment.files)]
-                if mine and lances.leaf_ids(now.schema, now.data).get(column.name) == leaf:
+                if lances.leaf_ids(now.schema, now.data).get(column.name) != leaf:
+                    raise self._dropped(column)
+                if mine:
                     metadata = [f.metadata for f in now.fragments]
                     mine[0].metadata.files = [f for f in mine[0].metadata.files if f.fields != [leaf]] + [file]
                     self.publish(lance.LanceOperation.Merge(metadata, now.data.lance_schema), now, "backfill", new)
@@ -229,6 +238,12 @@ class Items(Versions):
             except BaseException:
                 lances.remove(self.root / name for name in new)
                 raise
+
+    def _dropped(self, column: VectorColumn) -> BadInput:
+        return BadInput(
+            f"somebody has dropped the {column.modality} vectors of the space {column.space} while more of them were "
+            f"being made for {self.root.parent}: nothing of them is stored. See collection.upgrading() and spaces()"
+        )
 
     def make_ready(self, incoming: pa.Schema) -> None:
         """Give the table every column of a schema, and if it never had any, an empty version with these."""

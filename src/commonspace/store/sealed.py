@@ -76,8 +76,10 @@ def write_sealed(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def read_sealed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
-    """Return (config, file stem -> arrays) of a sealed folder.
+def read_sealed(
+    path: str | os.PathLike[str], what: str = "space"
+) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
+    """Return (config, file stem -> arrays) of a sealed folder; `what` it should be is said if there is none.
 
     Raises
     ------
@@ -88,7 +90,7 @@ def read_sealed(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
     """
     folder = Path(path)
     if not (folder / CONFIG).is_file():
-        raise NotFound(f"there is no space at {folder} (a folder with {CONFIG} is needed)")
+        raise NotFound(f"there is no {what} at {folder} (a folder with {CONFIG} is needed)")
     config = _read_config(folder)
     arrays = {}
     for name, written in config[FILES].items():

@@ -102,7 +102,7 @@ class Migration:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Migration:
         """Return what `save` wrote; `NotFound` without such a folder, `Corrupt` if a byte changed since."""
-        config, arrays = read_sealed(path)
+        config, arrays = read_sealed(path, "migration")
         if config.get("kind") != KIND:
             raise BadInput(f"{path} is not a migration: it was written by something else")
         if (found := config.get("format")) != FORMAT:

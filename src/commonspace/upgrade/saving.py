@@ -49,7 +49,7 @@ def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
 
 def read_plan(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the fields of a plan that was written to a folder."""
-    config, arrays = read_sealed(path)
+    config, arrays = read_sealed(path, "plan")
     if config.get("kind") != KIND:
         raise BadInput(f"{path} is not a plan: it was written by something else")
     if (found := config.get("format")) != FORMAT:
