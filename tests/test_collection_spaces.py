@@ -48,6 +48,26 @@ def filled(c):
     return c
 
 
+@pytest.mark.parametrize("broken_off", [KeyboardInterrupt, RuntimeError])
+def test_a_backfill_that_is_broken_off_keeps_what_it_has_made(c, monkeypatch, broken_off):
+    monkeypatch.setattr("commonspace.collection.filling._STEP", 4)
+    c.add(rows(range(10)))
+    asked = []
+
+    def known(ids):
+        asked.append(ids)
+        if len(asked) == 2:
+            raise broken_off
+        return np.ones((len(ids), DIM))
+
+    with pytest.raises(broken_off):
+        c.backfill("text", space=Backwards(), vectors=known, progress=False)
+    assert c.spaces()["other"] == {"text": 4}
+    done = c.backfill("text", space=Backwards(), vectors=known, progress=False)
+    assert done.n == 6
+    assert sorted(i for ids in asked[2:] for i in ids) == [4, 5, 6, 7, 8, 9]
+
+
 def test_a_second_space_is_filled_from_kept_items_and_leaves_the_first_alone(c):
     filled(c)
     before = c.vectors("text")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-_STEP = 512  # items between two looks at whether to stop
+_STEP = 512  # items made at once: what is lost where the work is broken off, and the time until it stops
 
 
 class Filling(Future[Backfilled]):
@@ -110,7 +110,7 @@ class Backfilling(Migrating, Spacing):
             If an item cannot be encoded; what was done until then stays.
         """
         asked = self._to_fill(modality, space, space_id, column, vectors, on_error, first, share)
-        return asked(lambda: False, progress, lambda n: None, 4096)
+        return asked(lambda: False, progress, lambda n: None)
 
     def backfill_in_background(
         self,
@@ -144,7 +144,7 @@ class Backfilling(Migrating, Spacing):
             if found.set_running_or_notify_cancel():
                 try:
                     stopped = lambda: found.asked_to_stop.is_set() or self._closing.is_set()  # noqa: E731
-                    found.set_result(asked(stopped, False, advance, _STEP))
+                    found.set_result(asked(stopped, False, advance))
                 except BaseException as e:
                     found.set_exception(e)
                     warn(
@@ -167,7 +167,7 @@ class Backfilling(Migrating, Spacing):
         on_error: str,
         first: Any,
         share: float | None,
-    ) -> Callable[[Callable[[], bool], bool, Callable[[int], None], int], Backfilled]:
+    ) -> Callable[[Callable[[], bool], bool, Callable[[int], None]], Backfilled]:
         """Return what carries out `backfill`, its arguments checked."""
         self._items.check_writable()
         check_choice("on_error", on_error, ("raise", "skip"))
@@ -175,7 +175,7 @@ class Backfilling(Migrating, Spacing):
             raise BadInput(f"share must be above 0 and at most 1, not {share!r}")
         underway = self._state.underway
         if underway is not None and space_id == underway.id:
-            return lambda stopped, progress, advance, step: self._carry_over(modality, stopped, progress, advance)
+            return lambda stopped, progress, advance: self._carry_over(modality, stopped, progress, advance)
         if space is not None:
             self.add_space(space)
         else:
@@ -190,11 +190,11 @@ class Backfilling(Migrating, Spacing):
         order = self._order(first)
         options: dict[str, Any] = {"column": column, "vectors": vectors, "on_error": on_error}
 
-        def run(stopped: Callable[[], bool], progress: bool, advance: Callable[[int], None], step: int) -> Backfilled:
+        def run(stopped: Callable[[], bool], progress: bool, advance: Callable[[int], None]) -> Backfilled:
             parts = []
             for name in space.modalities if modality is None else [modality]:
                 try:
-                    make = filling.Encoding(self._items.snapshot(), space, name, **options, batch=step)
+                    make = filling.Encoding(self._items.snapshot(), space, name, **options, batch=_STEP)
                 except NotFound:
                     if modality is not None and self._items.snapshot().version:
                         raise

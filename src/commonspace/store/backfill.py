@@ -243,15 +243,24 @@ class _Filler:
             lacking &= turn
         made: list[tuple[Ints, Floats]] = []
         seen(int(np.count_nonzero(~lacking)) if rows is None else 0)
-        for places, batch in self._batches(now, fragment, first, np.flatnonzero(lacking)):
-            got, vectors = self.make(batch)
-            made.append((places[got], vectors))
-            seen(len(places))
-            self.ended = self.stopped()
-            if self.ended:
-                break
-        if not sum(len(places) for places, _ in made):
-            return True
+        stands = True
+        try:
+            for places, batch in self._batches(now, fragment, first, np.flatnonzero(lacking)):
+                got, vectors = self.make(batch)
+                made.append((places[got], vectors))
+                seen(len(places))
+                self.ended = self.stopped()
+                if self.ended:
+                    break
+        finally:  # Ctrl-C, or an item that cannot be read: what is made is kept
+            if any(len(places) for places, _ in made):
+                stands = self._store(now, fragment, offsets, have, made)
+        return stands
+
+    def _store(
+        self, now: Snapshot, fragment: Fragment, offsets: Ints, have: npt.NDArray[np.bool_], made: list[Any]
+    ) -> bool:
+        """Commit what was made for a fragment beside what it has; return whether that stands."""
         values = np.zeros((fragment.metadata.physical_rows, self.column.dim), np.float32)
         there = np.zeros(len(values), bool)
         if have.any():
