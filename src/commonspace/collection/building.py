@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -161,21 +160,10 @@ class Building(Indexing):
         """
         asked = self._asked(modality, code, cells, degree, queries, workload, rebuild, random_state)
         found: Future[list[Built]] = Future()
-
-        def run() -> None:
-            if found.set_running_or_notify_cancel():
-                try:
-                    found.set_result(self._carry_out(asked, progress=False))
-                except BaseException as e:
-                    found.set_exception(e)
-                    warn(
-                        f"the index of {self._path} was not built in the background: {e!r}. Searches go on with what "
-                        "there is; build_index() tries again"
-                    )
-
-        thread = threading.Thread(target=run, name="commonspace-index", daemon=True)
-        self._background.append(thread)
-        thread.start()
+        self._start(
+            found, lambda: self._carry_out(asked, progress=False), f"the index of {self._path} was not built in the "
+            "background", "build_index() tries again",
+        )  # fmt: skip
         return found
 
     def _asked(

@@ -17,7 +17,6 @@ from commonspace.collection.spacing import Spacing
 from commonspace.collection.underway import Migrating
 from commonspace.core.errors import BadInput, NotFound
 from commonspace.core.method import check_choice
-from commonspace.core.warning import warn
 from commonspace.store import backfill as filling
 from commonspace.store import incoming
 from commonspace.store.backfill import Backfilled, Source
@@ -140,21 +139,13 @@ class Backfilling(Migrating, Spacing):
         def advance(n: int) -> None:
             found.seen += n
 
-        def run() -> None:
-            if found.set_running_or_notify_cancel():
-                try:
-                    stopped = lambda: found.asked_to_stop.is_set() or self._closing.is_set()  # noqa: E731
-                    found.set_result(asked(stopped, False, advance))
-                except BaseException as e:
-                    found.set_exception(e)
-                    warn(
-                        f"the backfill of {self._path} in the background ended early: {e!r}. Searches go on with what "
-                        "there is; backfill() goes on from there"
-                    )
+        def stopped() -> bool:
+            return found.asked_to_stop.is_set() or self._closing.is_set()
 
-        thread = threading.Thread(target=run, name="commonspace-backfill", daemon=True)
-        self._background.append(thread)
-        thread.start()
+        self._start(
+            found, lambda: asked(stopped, False, advance), f"the backfill of {self._path} in the background ended "
+            "early", "backfill() goes on from there",
+        )  # fmt: skip
         return found
 
     def _to_fill(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from commonspace.collection.demand import Demand
 from commonspace.core.errors import BadInput, SpaceMismatch
@@ -253,6 +254,24 @@ class Opened:
                 f"{self._path} went from the space {self._known_space_id} to {now} since it was opened here, so that "
                 f"nobody can tell which of them {what} comes from: open the collection again"
             )
+
+    def _start(self, found: Future[Any], work: Callable[[], Any], failed: str, mend: str) -> None:
+        """Carry out work in a thread, for a future; `close` waits for it.
+
+        Whoever asks the future gets its error. Because nobody may, a warning says what has `failed`, and the `mend`.
+        """
+
+        def run() -> None:
+            if found.set_running_or_notify_cancel():
+                try:
+                    found.set_result(work())
+                except BaseException as e:
+                    found.set_exception(e)
+                    warn(f"{failed}: {e!r}. Searches go on with what there is; {mend}")
+
+        thread = threading.Thread(target=run, name="commonspace-background", daemon=True)
+        self._background.append(thread)
+        thread.start()
 
     def _check_space(self, space_id: str) -> None:
         state = self._state
