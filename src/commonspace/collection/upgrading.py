@@ -366,7 +366,7 @@ def _migration(plan: Any) -> Migration:
     if getattr(plan, "verdict", None) == "do not upgrade":
         raise BadInput(
             'the plan says "do not upgrade"; to do it all the same, choose an option yourself: '
-            "apply(plan.migration(option), new_space)"
+            "apply(plan.migration(option), new_space), or --option on the command line"
         )
     found: Migration = plan.migration()
     return found
