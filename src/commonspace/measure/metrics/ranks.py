@@ -121,16 +121,10 @@ class Ranks:
 
     @classmethod
     def of_block(cls, scores: np.ndarray, query: np.ndarray, item: np.ndarray, grade: np.ndarray) -> Ranks:
-        """Rank judged items given as flat arrays, `query` never falling; one sort a query does all the counting."""
+        """Rank judged items given as flat arrays, `query` never falling."""
         n_queries, n_items = scores.shape
-        ordered = np.sort(scores, axis=1)
         value = scores[query, item]
-        lower, not_above = np.empty(len(query), np.int64), np.empty(len(query), np.int64)
-        ends = np.searchsorted(query, np.arange(n_queries + 1))
-        for i in range(n_queries):
-            own = slice(ends[i], ends[i + 1])
-            lower[own] = ordered[i].searchsorted(value[own], "left")
-            not_above[own] = ordered[i].searchsorted(value[own], "right")
+        lower, not_above = _counted(scores, query, value)
         best_first = np.lexsort((-not_above, query))
         return cls(
             query=query[best_first],
@@ -172,6 +166,22 @@ class Ranks:
             out /= np.maximum(self.relevant, 1)
         out[self.relevant == 0] = np.nan
         return out
+
+
+def _counted(scores: np.ndarray, query: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many scores of its query lie below each value, and how many not above it: (m,) int64 each."""
+    n_queries = len(scores)
+    if len(query) == n_queries and (np.diff(query) == 1).all():  # one each: two passes are nine times faster
+        mine = value[:, None]
+        return np.count_nonzero(scores < mine, axis=1), np.count_nonzero(scores <= mine, axis=1)
+    ordered = np.sort(scores, axis=1)
+    lower, not_above = np.empty(len(query), np.int64), np.empty(len(query), np.int64)
+    ends = np.searchsorted(query, np.arange(n_queries + 1))
+    for i in range(n_queries):
+        own = slice(ends[i], ends[i + 1])
+        lower[own] = ordered[i].searchsorted(value[own], "left")
+        not_above[own] = ordered[i].searchsorted(value[own], "right")
+    return lower, not_above
 
 
 def check_scores(scores: Any) -> np.ndarray:
