@@ -3,19 +3,16 @@ import pytest
 from scipy import stats
 
 from commonspace.measure import metric
-from commonspace.measure.metrics.relevance import Relevance
-from commonspace.upgrade.figures import figures, joint_confidence
-from commonspace.upgrade.probes import Direction
+from commonspace.upgrade.figures import figures, kept_in_growing
+from commonspace.upgrade.measuring import Measured
 
 RIVALS = [f"b{i}" for i in range(12)]
 KEPT = 0.9
 
 
-def direction(n, task="text->image", groups=None):
-    asks, _, searched = task.partition("->")
-    nothing = Relevance.of((np.arange(n), np.arange(n)))
-    own = np.arange(n) if groups is None else groups
-    return Direction(asks, searched, np.arange(n), nothing, own, np.full(n, -1), True, things=True)
+def measured(values, groups=None, **more):
+    groups = {t: np.arange(len(v["keep"])) if groups is None else groups for t, v in values.items()}
+    return Measured(values, values, groups, dict.fromkeys(values, 0.0), **more)
 
 
 def drawn(rng, n=200, alike=0.5, kept=KEPT):
@@ -29,45 +26,12 @@ def drawn(rng, n=200, alike=0.5, kept=KEPT):
     return values
 
 
-def figures_of(values, directions, rivals=RIVALS, **options):
-    tasks = {d.task: 0.0 for d in directions}
-    given = {"confidence": 0.95, "resamples": 400, "seed": 0, **options}
-    return figures(values, values, directions, metric("recall@10"), rivals, tasks, **given)
-
-
-def test_intervals_hold_together_for_all_rivals_where_single_ones_do_not():
-    """Twelve bridges that keep the same: the best-looking one's own interval is wrong far too often."""
-    rng = np.random.default_rng(0)
-    wrong = {"joint": 0, "single": 0}
-    for i in range(80):
-        values = {"text->image": drawn(rng)}
-        joint = joint_confidence(values, [direction(200)], RIVALS, 0.95, 400, i)
-        for name, level in (("joint", joint), ("single", 0.95)):
-            said = figures_of(values, [direction(200)], RIVALS if name == "joint" else [])
-            assert said.joint == pytest.approx(level, abs=0.01)
-            wrong[name] += any(said.kept[r]["text->image"].low > KEPT for r in RIVALS)
-    assert wrong["joint"] <= 0.06 * 80
-    assert wrong["single"] >= 0.12 * 80
-
-
-def test_rivals_that_are_all_the_same_cost_nothing():
-    rng = np.random.default_rng(1)
-    values = drawn(rng)
-    same = {**values, **dict.fromkeys(RIVALS, values["b0"])}
-    confidence = joint_confidence({"text->image": same}, [direction(200)], RIVALS, 0.95, 2000, 0)
-    assert confidence == pytest.approx(0.95, abs=0.012)
-
-
-def test_one_thing_counts_once_however_many_directions_it_asks_in():
-    values = drawn(np.random.default_rng(2))
-    once = joint_confidence({"a->b": values}, [direction(200, "a->b")], RIVALS, 0.95, 2000, 0)
-    both = {"a->b": values, "b->a": values}
-    twice = joint_confidence(both, [direction(200, t) for t in both], RIVALS, 0.95, 2000, 0)
-    assert twice == pytest.approx(once, abs=0.003)
+def figures_of(values):
+    return figures(measured(values), metric("recall@10"), confidence=0.95, resamples=400, seed=0)
 
 
 def test_a_full_re_embed_keeps_all_and_nothing_is_compared_with_itself():
-    said = figures_of({"a->b": drawn(np.random.default_rng(3))}, [direction(200, "a->b")])
+    said = figures_of({"a->b": drawn(np.random.default_rng(3))})
     kept = said.kept["re-embed"]["a->b"]
     assert (kept.low, kept.value, kept.high) == (1, 1, 1)
     assert said.against_old["keep"] == {}
@@ -79,7 +43,7 @@ def test_a_full_re_embed_keeps_all_and_nothing_is_compared_with_itself():
 def test_p_values_are_corrected_over_the_directions_of_an_option():
     rng = np.random.default_rng(4)
     both = {"a->b": drawn(rng), "b->a": drawn(rng)}
-    said = figures_of(both, [direction(200, t) for t in both])
+    said = figures_of(both)
     for found in said.against_old.values():
         for c in found.values():
             assert c.p_value >= c.p_value_raw
@@ -90,7 +54,23 @@ def test_p_values_are_corrected_over_the_directions_of_an_option():
 def test_a_space_that_finds_nothing_leaves_what_is_kept_open():
     values = drawn(np.random.default_rng(5))
     values["re-embed"] = np.zeros(200)
-    said = figures_of({"a->b": values}, [direction(200, "a->b")])
+    said = figures_of({"a->b": values})
     assert np.isnan(said.kept["b0"]["a->b"].value)
     assert said.kept["b0"]["a->b"].low == 0
     assert np.isnan(said.kept["re-embed"]["a->b"].value)
+
+
+def test_nothing_is_compared_with_the_old_space_where_what_is_right_is_not_known():
+    values = {"a->b": drawn(np.random.default_rng(6))}
+    said = figures(measured(values, labelled=False), metric("recall@10"), confidence=0.95, resamples=50, seed=0)
+    assert not any(said.against_old.values())
+
+
+def test_a_doubling_changes_what_is_kept_as_the_last_one_did():
+    rng = np.random.default_rng(7)
+    whole, half = drawn(rng, kept=0.8), drawn(rng, kept=0.9)
+    shares = [v["b0"].sum() / v["re-embed"].sum() for v in (whole, half)]
+    for doublings in (0.0, 1.0, 2.5):
+        e = kept_in_growing("b0", whole, half, np.arange(200), doublings, 0.95)
+        assert e.value == pytest.approx(shares[0] + doublings * (shares[0] - shares[1]))
+        assert e.low < e.value < e.high

@@ -8,7 +8,7 @@ from commonspace.upgrade.measuring import Bench, Half
 from commonspace.upgrade.pairs import Pairs
 from commonspace.upgrade.probes import Probes, directions_of
 
-NATIVE = {"keep": lambda b: b.native("old"), "re-embed": lambda b: b.native("new")}
+NATIVE = {"keep": lambda b: (b.native("old"),), "re-embed": lambda b: (b.native("new"),)}
 
 
 def bench_of(probes, k=10, spec="recall@10", seed=0):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+from itertools import islice
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +13,7 @@ from commonspace.upgrade.pairs import Pairs
 from commonspace.upgrade.probes import Probes
 from commonspace.upgrade.scale import fit_scale
 from commonspace.upgrade.scaling import ScorePairs, level_of
-from commonspace.upgrade.ways import BOTH, FOUND, Best, Hits, Ways
+from commonspace.upgrade.ways import BOTH, DRAWS, FOUND, Best, Hits, Ways
 
 NAME = "procrustes of items"
 
@@ -41,7 +43,7 @@ def ways_of(probes):
         pairs[NAME].add(block, block.across(crossed))
         pairs[BOTH].add(block, block.native("old"))
 
-    whole, _ = bench.measure({**NATIVE, NAME: lambda b: b.across(crossed)}, watch)
+    whole, _ = bench.measure({**NATIVE, NAME: lambda b: (b.across(crossed),)}, watch)
     best = Best.of(bench, whole, {NAME: crossed})
     return Ways(bench, {NAME: crossed}, best, pairs, hits), crossed, whole
 
@@ -52,7 +54,7 @@ def test_a_share_is_met_in_the_new_space_and_the_rest_on_a_scale_of_other_folds(
     ways, crossed, _ = ways_of(probes)
     direction = ways.bench.directions[0]
     for block in ways.bench.blocks(direction):
-        got = ways.partial(0.4, "random", through)(block)
+        got = next(ways.partial(0.4, "random", through)(block))
         old = block.native("old") if through == BOTH else block.across(crossed)
         new = block.native("new")
         others = [b for b in ways.bench.blocks(direction) if b.fold != block.fold]
@@ -75,6 +77,32 @@ def test_a_larger_share_holds_the_smaller_one_in_every_order():
         assert (few <= many).all()
         assert many.mean() == pytest.approx(0.5, abs=0.05)
         assert np.array_equal(few, ways.anew(0.2, order, block))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.9])
+def test_each_item_is_left_out_of_as_many_draws_as_the_share_says(share):
+    ways, _, _ = ways_of(apart())
+    block = next(ways.bench.blocks(ways.bench.directions[0]))
+    often = sum(ways.anew(share, "random", block, draw).astype(int) for draw in range(DRAWS))
+    assert often.min() >= np.floor(share * DRAWS)
+    assert often.max() <= np.ceil(share * DRAWS)
+    assert len(list(ways.partial(share, "random", NAME)(block))) == DRAWS
+    assert len(list(ways.partial(share, "hits", NAME)(block))) == 1
+
+
+def test_what_a_share_keeps_depends_less_on_luck_than_with_one_draw():
+    ways, _, _ = ways_of(worlds.unrelated(100))
+    direction = ways.bench.directions[1]
+    spread = {}
+    for name, draws in (("one", 1), ("all", DRAWS)):
+        found = []
+        for seed in range(30):
+            again = replace(ways, bench=replace(ways.bench, seed=seed))
+            scorer = again.partial(0.9, "random", NAME)
+            whole, _ = again.bench.measure({"share": lambda b, s=scorer, n=draws: islice(s(b), n)})
+            found.append(whole[direction.task]["share"].mean())
+        spread[name] = np.std(found)
+    assert spread["all"] < spread["one"] / 2
 
 
 def test_the_most_asked_come_first():
@@ -107,7 +135,7 @@ def test_things_that_ask_for_themselves_have_no_order_by_what_others_found():
 def test_re_scoring_puts_the_best_of_a_first_search_in_the_order_of_the_new_space():
     ways, crossed, _ = ways_of(worlds.rotated(100))
     block = next(ways.bench.blocks(ways.bench.directions[0]))
-    got = ways.rescore(7, NAME)(block)
+    (got,) = ways.rescore(7, NAME)(block)
     first, new = block.across(crossed), block.native("new")
     for scores, before, native in zip(got, first, new, strict=True):
         top = np.argsort(-before)[:7]
@@ -145,6 +173,6 @@ def test_items_are_never_their_own_answer():
     for d in ways.bench.directions:
         if d.asks == d.searched:
             block = next(ways.bench.blocks(d))
-            for scores in (ways.partial(0.5, "random", BOTH)(block), ways.rescore(5, NAME)(block)):
+            for scores in (*ways.partial(0.5, "random", BOTH)(block), *ways.rescore(5, NAME)(block)):
                 own = scores[np.arange(len(scores)), d.own[block.some]]
                 assert (own <= np.sort(scores, axis=1)[:, 0]).all()

@@ -1,9 +1,9 @@
-"""From values of queries to what is kept: ratios with joint intervals, and comparisons with the old space."""
+"""From values of queries to what is kept: ratios with intervals, and comparisons with the old space."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,11 +12,9 @@ from commonspace.measure.metrics.metric import RankMetric
 from commonspace.measure.statistics.comparison import Comparison, compare_many
 from commonspace.measure.statistics.corrections import holm
 from commonspace.measure.statistics.estimates import Estimate, estimate
-from commonspace.measure.statistics.paired import t_quantile
-from commonspace.measure.statistics.ratio import combined, joint_quantile, ratio
-from commonspace.upgrade.measuring import Values
+from commonspace.measure.statistics.ratio import combined, ratio
+from commonspace.upgrade.measuring import Measured
 from commonspace.upgrade.options import Trend
-from commonspace.upgrade.probes import Direction
 
 OLD, NEW = "keep", "re-embed"
 
@@ -33,64 +31,61 @@ class Figures:
         Way -> direction -> its values less those of the old space; empty where what is right is not known.
     trend : mapping of str to (mapping of str to Trend)
         Way -> direction -> how what is kept changes with the size of the gallery.
-    joint : float
-        Confidence of each interval of `kept` that makes all of them hold at once with the confidence asked for.
     """
 
     quality: Mapping[str, Mapping[str, Estimate]]
     kept: Mapping[str, Mapping[str, Estimate]]
     against_old: Mapping[str, Mapping[str, Comparison]]
     trend: Mapping[str, Mapping[str, Trend]]
-    joint: float
 
 
-def figures(
-    values: Values,
-    halved: Values,
-    directions: list[Direction],
-    metric: RankMetric,
-    rivals: Sequence[str],
-    doublings: Mapping[str, float],
-    *,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> Figures:
-    """Return the figures of all ways.
-
-    Parameters
-    ----------
-    values, halved : mapping of str to (mapping of str to (q,) array)
-        Direction -> way -> value of each query, in the whole gallery and in half of it.
-    directions : list of Direction
-    metric : RankMetric
-    rivals : sequence of str
-        Ways among which the best is chosen, and whose intervals hold together therefore.
-    doublings : mapping of str to float
-        Direction -> how often the gallery of the probes doubles to become that of the corpus.
-    """
-    joint = joint_confidence(values, directions, rivals, confidence, resamples, seed)
-    ways = list(values[directions[0].task])
+def figures(measured: Measured, metric: RankMetric, *, confidence: float, resamples: int, seed: int) -> Figures:
+    """Return the figures of all ways."""
+    tasks = list(measured.whole)
+    ways = list(measured.whole[tasks[0]])
     quality: dict[str, dict[str, Estimate]] = {w: {} for w in ways}
     kept: dict[str, dict[str, Estimate]] = {w: {} for w in ways}
-    against: dict[str, dict[str, Comparison]] = {w: {} for w in ways}
     trend: dict[str, dict[str, Trend]] = {w: {} for w in ways}
-    for d in directions:
-        found = values[d.task]
-        if d.labelled:
-            for one in compare_many(
-                found, baseline=OLD, correction="none", groups=d.groups, confidence=confidence, random_state=seed
-            ):
-                against[one.a][d.task] = replace(one, b="old")
+    for task in tasks:
+        found, half, groups = measured.whole[task], measured.halved[task], measured.groups[task]
         for w in ways:
-            quality[w][d.task] = estimate(
-                found[w], metric.label, bounds=metric.bounds, groups=d.groups, resamples=resamples,
+            quality[w][task] = estimate(
+                found[w], metric.label, bounds=metric.bounds, groups=groups, resamples=resamples,
                 confidence=confidence, random_state=seed,
             )  # fmt: skip
-            kept[w][d.task] = kept_of(w, found, d.groups, joint)
+            kept[w][task] = kept_of(w, found, groups, confidence)
             if w != NEW:
-                trend[w][d.task] = _trend(w, found, halved[d.task], d.groups, doublings[d.task], confidence)
-    return Figures(quality, kept, {w: _corrected(c) for w, c in against.items()}, trend, joint)
+                trend[w][task] = _trend(w, found, half, groups, measured.doublings[task], confidence)
+    return Figures(quality, kept, against_old(measured, confidence=confidence, seed=seed), trend)
+
+
+def against_old(measured: Measured, *, confidence: float, seed: int) -> dict[str, dict[str, Comparison]]:
+    """Return way -> direction -> its values less those of the old space, p-values corrected over the directions.
+
+    There is nothing to compare where what is right is not known.
+    """
+    found: dict[str, dict[str, Comparison]] = {w: {} for values in measured.whole.values() for w in values}
+    for task, values in measured.whole.items() if measured.labelled else ():
+        for one in compare_many(
+            values, baseline=OLD, correction="none", groups=measured.groups[task], confidence=confidence,
+            random_state=seed,
+        ):  # fmt: skip
+            found[one.a][task] = replace(one, b="old")
+    return {w: _corrected(c) for w, c in found.items()}
+
+
+def kept_in_growing(
+    way: str,
+    whole: Mapping[str, np.ndarray],
+    half: Mapping[str, np.ndarray],
+    groups: np.ndarray,
+    doublings: float,
+    confidence: float,
+) -> Estimate:
+    """Return what is kept in a gallery that has doubled so often, should every doubling change it as the last one."""
+    name = "kept in twice the gallery" if doublings == 1 else "kept in a larger gallery"
+    terms = [(1.0 + doublings, whole[way], whole[NEW]), (-doublings, half[way], half[NEW])]
+    return combined(terms, name, groups=groups, confidence=confidence)
 
 
 def _trend(
@@ -102,14 +97,13 @@ def _trend(
     confidence: float,
 ) -> Trend:
     all_of_it, half_of_it = (whole[way], whole[NEW]), (half[way], half[NEW])
-
-    def sum_of(name: str, a: float, b: float) -> Estimate:
-        return combined([(a, *all_of_it), (b, *half_of_it)], name, groups=groups, confidence=confidence)
-
+    change = [(1.0, *all_of_it), (-1.0, *half_of_it)]
     return Trend(
         ratio(*half_of_it, "kept in half of the gallery", groups=groups, confidence=confidence),
-        sum_of("change as the gallery doubles", 1.0, -1.0),
-        sum_of("kept at the size of the corpus", 1.0 + doublings, -doublings),
+        combined(change, "change as the gallery doubles", groups=groups, confidence=confidence),
+        replace(
+            kept_in_growing(way, whole, half, groups, doublings, confidence), metric="kept at the size of the corpus"
+        ),
         doublings,
     )
 
@@ -121,35 +115,6 @@ def kept_of(way: str, values: Mapping[str, np.ndarray], groups: np.ndarray, conf
         share = 1.0 if v.any() else math.nan
         return Estimate("kept", share, share, share, n=len(v), confidence=confidence, per_query=v)
     return ratio(values[way], values[NEW], "kept", groups=groups, confidence=confidence)
-
-
-def joint_confidence(
-    values: Values, directions: list[Direction], rivals: Sequence[str], confidence: float, resamples: int, seed: int
-) -> float:
-    """Return the confidence of single intervals with which all those of the rivals hold at once, in all directions."""
-    from scipy import special
-
-    labels = np.concatenate([_units(d) for d in directions])
-    _, member = np.unique(labels, return_inverse=True)
-    parts = np.split(member, np.cumsum([len(d) for d in directions])[:-1])
-    columns = []
-    for d, mine in zip(directions, parts, strict=True):
-        b = values[d.task][NEW]
-        for way in rivals:
-            a = values[d.task][way]
-            if b.any() and (a != b).any():
-                columns.append(np.bincount(mine, weights=a - a.sum() / b.sum() * b, minlength=member.max() + 1))
-    units = int(member.max()) + 1
-    if not columns or units < 2:
-        return confidence
-    c = joint_quantile(np.stack(columns, axis=1), confidence, resamples, np.random.default_rng(seed))
-    least = t_quantile(confidence, units - 1)
-    return float(2 * special.stdtr(units - 1, max(c, least)) - 1)
-
-
-def _units(d: Direction) -> np.ndarray:
-    """Return a name for each query's group: things are the same in all directions, rows of a modality only there."""
-    return np.array([f"{'' if d.things else d.asks}/{g}" for g in d.groups])
 
 
 def _corrected(found: Mapping[str, Comparison]) -> dict[str, Comparison]:

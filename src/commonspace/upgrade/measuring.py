@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,29 @@ _SCORES = 1 << 22  # scores held at once for each way: 16 MB
 
 #: Direction -> name of the way -> (q,) values.
 Values = dict[str, dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of every query.
+
+    Parameters
+    ----------
+    whole, halved : mapping of str to (mapping of str to (q,) array)
+        Direction -> way -> value of each query, in the whole gallery and in half of it.
+    groups : mapping of str to (q,) int64
+        Direction -> queries of one number stand and fall together, in all directions.
+    doublings : mapping of str to float
+        Direction -> how often the gallery doubles to become that of the corpus.
+    labelled : bool
+        Whether it is known what is right.
+    """
+
+    whole: Values
+    halved: Values
+    groups: Mapping[str, np.ndarray]
+    doublings: Mapping[str, float]
+    labelled: bool = True
 
 
 class Block:
@@ -57,11 +80,10 @@ class Block:
 
     @cached_property
     def lottery(self) -> np.ndarray:
-        """Numbers drawn for each query and item, the same whenever they are asked for: (q, n)."""
+        """Numbers drawn for each query and item, the same whenever they are asked for: (q, n) uint16."""
         place = self.bench.directions.index(self.direction)
         rng = np.random.default_rng([self.bench.seed, place, self.fold, int(self.some[0])])
-        drawn: np.ndarray = rng.random((len(self.some), self.bench.size(self.direction)), dtype=np.float32)
-        return drawn
+        return rng.integers(0, 1 << 16, (len(self.some), self.bench.size(self.direction)), np.uint16)
 
     def halved(self, half: Half) -> Block:
         """Return the same queries in half of the gallery."""
@@ -100,8 +122,9 @@ class _Halved(Block):
         return self._known[key]
 
 
-#: How a way to answer scores the gallery, from a block: (q, n), not to be changed by whoever asks.
-Scorer = Callable[[Block], np.ndarray]
+#: How a way to answer scores the gallery, from a block: (q, n), not to be changed by whoever asks. Several where
+#: something is drawn, of which the mean counts.
+Scorer = Callable[[Block], Iterable[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -178,8 +201,8 @@ class Bench:
                 for into, one in ((whole, block), (halved, block.halved(self.halves[d.task]))):
                     answers = one.answers()
                     for name, score in scorers.items():
-                        ranks = Ranks.of_block(score(one), *answers)
-                        into[d.task][name][block.some] = self.metric.from_ranks(ranks)
+                        found = [self.metric.from_ranks(Ranks.of_block(s, *answers)) for s in score(one)]
+                        into[d.task][name][block.some] = np.mean(found, axis=0)
         return whole, halved
 
 

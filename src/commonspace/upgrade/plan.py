@@ -15,17 +15,18 @@ from commonspace.core.progress import Task, silent, task
 from commonspace.core.random import RandomState, generator, seed_of
 from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.metrics.metric import RankMetric
-from commonspace.measure.metrics.metric import metric as metric_of
+from commonspace.measure.metrics.metric import metric as rankedof
 from commonspace.upgrade.bridges.base import Bridge
 from commonspace.upgrade.crossfit import Folds
 from commonspace.upgrade.figures import figures
-from commonspace.upgrade.measuring import Bench, Half
+from commonspace.upgrade.measuring import Bench, Half, Measured
 from commonspace.upgrade.migration import Migration
 from commonspace.upgrade.options import Corpus, Option
-from commonspace.upgrade.probes import Probes, directions_of
+from commonspace.upgrade.probes import Probes, directions_of, units
 from commonspace.upgrade.saving import read_plan, write_plan
 from commonspace.upgrade.scale import Scale
 from commonspace.upgrade.showing import lines, sheet
+from commonspace.upgrade.steps import steps
 from commonspace.upgrade.study import Study
 from commonspace.upgrade.verdict import Rule, decide
 
@@ -69,13 +70,15 @@ class Plan:
     learned : float
         Share of them that each bridge that was measured has learned from.
     confidence : float
-        With which all intervals of what bridges and shares keep hold at once.
+        With which what the verdict advises keeps enough, and of every interval, each by itself.
     bridges : mapping of str to Bridge
         Option -> the bridge that it uses, learned from all probes.
     scales : mapping of str to (mapping of str to Scale)
         Option -> direction -> what brings scores across its bridge to the scale of the new space.
     samples : mapping of str to (old, new) arrays
         Modality -> vectors of some probes in both spaces, for the levels of queries, see `Scale`.
+    measured : Measured, optional
+        The value of every query under every option; not saved.
     """
 
     verdict: str
@@ -98,6 +101,7 @@ class Plan:
     bridges: Mapping[str, Bridge] = field(default_factory=dict, repr=False)
     scales: Mapping[str, Mapping[str, Scale]] = field(default_factory=dict, repr=False)
     samples: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
+    measured: Measured | None = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Option:
         found = {o.name: o for o in self.options}
@@ -211,7 +215,7 @@ def plan_upgrade(
     resamples : int
         Of the bootstrap.
     confidence : float
-        With which all intervals of what is kept hold at once.
+        With which what the verdict advises keeps enough, and of every interval, each by itself.
     old, new : str
         Ids of the spaces.
     random_state : int, Generator or None
@@ -224,35 +228,34 @@ def plan_upgrade(
     BadInput
         Too few probes to measure anything, with how many are needed.
     """
-    rule, measured = Rule(keep), _check_metric(metric)
+    rule, ranked = Rule(keep, confidence=confidence), _check_metric(metric)
     _check_kinds(probes, corpus)
     bridges, directions = _several(bridges, str, Mapping, Bridge), _several(directions, str)
     shares, depths = _several(shares, float), _several(depths, int)
     check_positive("resamples", resamples)
-    check_share("confidence", confidence)
     rng = generator(random_state)
-    k = getattr(measured, "k", None) or 10
+    k = getattr(ranked, "k", None) or 10
     found, left_out = directions_of(probes, k, check_positive("most", most), rng, directions)
     dealt = Folds.deal(probes, folds, rng)
     halves = {d.task: Half.of(probes, d, k, rng) for d in found}
-    bench = Bench(probes, dealt, found, halves, measured, seed_of(rng))
+    bench = Bench(probes, dealt, found, halves, ranked, seed_of(rng))
     shown: AbstractContextManager[Task] = task("Planning the upgrade") if progress else silent()
     with shown as t:
         study = Study.of(bench, bridges, _check_shares(shares), [check_positive("depths", d) for d in depths], t)
     corpus = corpus or Corpus({m: len(x) for m, x in probes.items.old.items()})
     doublings = {d.task: corpus.doublings(d.searched, bench.size(d)) for d in found}
-    said = figures(
-        study.whole, study.halved, found, measured, study.rivals, doublings,
-        confidence=confidence, resamples=resamples, seed=bench.seed,
-    )  # fmt: skip
+    values = Measured(study.whole, study.halved, units(found), doublings, found[0].labelled)
+    said = figures(values, ranked, confidence=confidence, resamples=resamples, seed=bench.seed)
     options = study.options(said, corpus)
-    told, labelled = decide(options, rule), found[0].labelled
+    told = decide(options, steps(options, values, confidence=confidence, resamples=resamples, seed=bench.seed), rule)
     return Plan(
-        verdict=told.verdict, certain=told.certain, reasons=told.reasons, rule=rule.text(labelled), options=options,
-        chosen=told.chosen.name, directions=tuple(d.task for d in found), left_out={**left_out, **study.left_out},
-        labelled=labelled, metric=measured.label, old=old, new=new, dims=probes.items.dims, corpus=corpus,
+        verdict=told.verdict, certain=told.certain, reasons=told.reasons, rule=rule.text(values.labelled),
+        options=options, chosen=told.chosen.name, directions=tuple(d.task for d in found),
+        left_out={**left_out, **study.left_out}, labelled=values.labelled, metric=ranked.label, old=old, new=new,
+        dims=probes.items.dims, corpus=corpus,
         galleries={m: len(x) for m, x in probes.items.old.items()}, learned=dealt.learned, confidence=confidence,
         bridges=study.bridges, scales=study.scales, samples=_samples(probes, np.random.default_rng(bench.seed)),
+        measured=values,
     )  # fmt: skip
 
 
@@ -284,7 +287,7 @@ def _check_shares(shares: Sequence[float]) -> list[float]:
 
 
 def _check_metric(metric: Any) -> RankMetric:
-    built: RankMetric = metric_of(metric)
+    built: RankMetric = rankedof(metric)
     if not isinstance(built, RankMetric) or not built.higher_is_better or built.statistic != "mean":
         raise BadInput(
             f"what is kept is a ratio of means, so that {metric!r} does not do: take recall@10, ndcg@10, mrr"

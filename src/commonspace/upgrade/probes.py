@@ -189,6 +189,17 @@ class Direction:
         return query[other], item[other], grade[other]
 
 
+def units(directions: Sequence[Direction]) -> dict[str, np.ndarray]:
+    """Return direction -> a number for each query's group: things have the same one in all directions.
+
+    Where things are not known, a row is a group of its own, the same in all directions in which it asks.
+    """
+    names = [np.array([f"{'' if d.things else d.asks}/{g}" for g in d.groups]) for d in directions]
+    _, number = np.unique(np.concatenate(names), return_inverse=True)
+    parts = np.split(number, np.cumsum([len(d) for d in directions])[:-1])
+    return {d.task: part for d, part in zip(directions, parts, strict=True)}
+
+
 def directions_of(
     probes: Probes, k: int, most: int, rng: np.random.Generator, wanted: Sequence[str] | None = None
 ) -> tuple[list[Direction], dict[str, str]]:

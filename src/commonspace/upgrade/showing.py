@@ -38,8 +38,8 @@ def notes(plan: Plan) -> list[str]:
     """Return what belongs below the table."""
     shown = "every option" if len(plan.directions) <= MOST else "every option, in its worst direction"
     about = (
-        f"{plan.metric}: what {shown} keeps of a full re-embed, with {plan.confidence:.0%} intervals that hold for all "
-        f"bridges and shares at once. Galleries: {_counts(plan.galleries)}; corpus: {_counts(plan.corpus.items)}. "
+        f"{plan.metric}: what {shown} keeps of a full re-embed, with {plan.confidence:.0%} intervals, each by "
+        f"itself. Galleries: {_counts(plan.galleries)}; corpus: {_counts(plan.corpus.items)}. "
         f"What was measured learned from {plan.learned:.0%} of the probes, what is kept from all of them."
     )
     timed = f" Time: {plan.corpus.measured_on}." if plan.corpus.measured_on else ""

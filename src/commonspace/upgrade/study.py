@@ -84,7 +84,7 @@ class Study:
             hits.add(block)
             study.pairs[BOTH].add(block, block.native("old"))
 
-        study._measure(native, {OLD: lambda b: b.native("old"), NEW: lambda b: b.native("new")}, watch)
+        study._measure(native, {OLD: lambda b: (b.native("old"),), NEW: lambda b: (b.native("new"),)}, watch)
         crossed: dict[str, CrossFitted] = {}
         for name, spec in _kinds(bridges).items():
             shown.advance(note=name)
@@ -120,17 +120,12 @@ class Study:
         self.learned[name] = bridge
         self.seconds[name] = learned, (time.perf_counter() - start) / len(items)
         pairs = self.pairs[name] = ScorePairs(standard=bridge.carries == "queries")
-        ways, scorers = {name: Way("bridge", name)}, {name: lambda block: block.across(fitted)}
+        ways, scorers = {name: Way("bridge", name)}, {name: lambda block: (block.across(fitted),)}
         self._measure(ways, scorers, lambda block: pairs.add(block, block.across(fitted)))
         fitted.forget()
         crossed[name] = fitted
 
     # --------------------------------------------------------------- what it says
-
-    @property
-    def rivals(self) -> list[str]:
-        """Options among which the verdict chooses."""
-        return [name for name, way in self.ways.items() if way.kind in ("bridge", "partial")]
 
     @property
     def bridges(self) -> dict[str, Bridge]:

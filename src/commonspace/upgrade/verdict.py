@@ -1,21 +1,24 @@
 """What to do about a new space, by a rule that is stated.
 
-In this order, with q the metric of an option, o the old space, n a full re-embed, and every direction meant:
+In this order, with o the old space, n a full re-embed, and every direction meant:
 
     do not upgrade      n is not better than o in any direction, or worse in one, beyond chance
-    bridge              q / n is at least `keep` by the lower end of its interval, and q is not worse than o beyond
-                        chance, for a bridge; the cheapest of them
-    partial backfill    the same for a share of the items encoded anew; the smallest of them
-    re-embed            otherwise
+    re-embed            unless the largest share of the items, encoded anew, is shown to be enough
+    partial backfill    the smallest share down to which each is shown to be enough
+    bridge              if every share is, and a bridge, too
 
-The lower ends hold for all bridges and shares at once, because the verdict picks among them: whichever it picks, the
-chance that it keeps less than its interval says is at most 1 - confidence. The verdict is `certain` where the intervals
-leave room for no other: nothing cheaper reaches `keep` by its upper end, and, where the answer is no, a gain that is
-`worth` the trouble would have been seen.
+An option q is shown to be enough if q / n is at least `keep` with the confidence asked for (by the lower end of a
+one-sided interval, jointly for the options of a step), and q is not worse than o beyond chance. The steps are tested in
+a fixed order (see `steps`), so that the chance that what is advised keeps less than `keep` is at most 1 - confidence,
+however many were tried. Of the options of a step the cheapest that is enough is taken.
+
+The verdict is `certain` where the intervals leave room for no other: no later step reaches `keep` by its upper end,
+and, where the answer is no, a gain that is `worth` the trouble would have been seen.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +26,7 @@ from dataclasses import dataclass
 from commonspace.core.vectors import check_share
 from commonspace.measure.statistics.comparison import Comparison
 from commonspace.upgrade.options import Option
+from commonspace.upgrade.steps import Step
 
 VERDICTS = ("bridge", "partial backfill", "re-embed", "do not upgrade")
 _WORDS = {"bridge": "bridge", "partial": "partial backfill"}
@@ -42,16 +46,20 @@ class Rule:
         certain.
     level : float
         Of the tests against the old space.
+    confidence : float
+        With which what is advised keeps enough.
     """
 
     keep: float = 0.95
     worth: float = 0.02
     level: float = 0.05
+    confidence: float = 0.95
 
     def __post_init__(self) -> None:
         check_share("keep", self.keep)
         check_share("worth", self.worth)
         check_share("level", self.level)
+        check_share("confidence", self.confidence)
 
     def text(self, labelled: bool) -> str:
         """Return the rule in words."""
@@ -60,7 +68,7 @@ class Rule:
                 "Do not upgrade if a full re-embed is not better than the old space in any direction, or worse in one "
                 f"(p < {self.level:g}, corrected over the directions)."
             )
-            also = ", and which is not worse than the old space in any"
+            also = ", and is not worse than the old space in any"
         else:
             first = (
                 "Nothing says what is right, so that what a full re-embed finds counts as right: whether the new space "
@@ -68,9 +76,10 @@ class Rule:
             )
             also = ""
         return (
-            f"{first} Bridge: the cheapest bridge which keeps at least {self.keep:g} of the quality of a full re-embed "
-            f"in every direction, by the lower end of its interval{also}. Partial backfill: the smallest share encoded "
-            "anew, the rest served as measured, of which the same is true. Re-embed otherwise."
+            f"{first} Otherwise re-embed, unless less is shown to be enough: to keep, with {self.confidence:.0%} "
+            f"confidence, at least {self.keep:g} of the quality of a full re-embed in every direction{also}. Shares "
+            "encoded anew are tested from the largest to the smallest, the best bridge last, up to the first that is "
+            "not shown to be enough; the last that is gives the verdict, partial backfill or bridge."
         )
 
     def enough(self, option: Option) -> bool:
@@ -112,39 +121,47 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def decide(options: Sequence[Option], rule: Rule) -> Verdict:
-    """Return the verdict by the rule."""
+def decide(options: Sequence[Option], steps: Sequence[Step], rule: Rule) -> Verdict:
+    """Return the verdict by the rule.
+
+    Parameters
+    ----------
+    options : sequence of Option
+        All that was measured.
+    steps : sequence of (sequence of Option)
+        Those of each step, dearest step and cheapest option first, with one-sided intervals (see `steps`).
+    rule : Rule
+    """
     by_name = {o.name: o for o in options}
     new = by_name["re-embed"]
     gains = [f"{d}: {_gain(c)}" for d, c in new.against_old.items()]
     if new.against_old and (rule.worse(new) or not rule.better(new)):
         certain, why = _refused(new, rule)
         return Verdict("do not upgrade", by_name["keep"], certain, (*gains, *why))
-    tried = sorted((o for o in options if o.kind in _WORDS), key=_price)
-    for i, option in enumerate(tried):
-        if rule.enough(option):
-            cheaper = [o for o in tried[:i] if _price(o)[:4] < _price(option)[:4]]
-            certain, why = _left_open(cheaper, rule)
-            far, beyond = _beyond(option, rule)
-            said = (f"{option.name} keeps {_kept(option)}.", *_than_old(option, rule), *why, *beyond)
-            return Verdict(_WORDS[option.kind], option, certain and not far, (*gains, *said))
-    certain, why = _left_open(tried, rule)
-    best = max(tried, key=lambda o: o.least_kept, default=None)
-    said = () if best is None else (f"Nothing less keeps enough; most does {best.name}: {_kept(best)}.",)
-    return Verdict("re-embed", new, certain, (*gains, *said, *why))
+    passed = list(itertools.takewhile(lambda o: o is not None, (_cheapest(step, rule) for step in steps)))
+    certain, why = _left_open(steps[len(passed) :], rule)
+    last = passed[-1] if passed else None
+    if last is None:
+        return Verdict("re-embed", new, certain, (*gains, *why))
+    far, beyond = _beyond(last, rule)
+    said = (f"{last.name} keeps {_kept(last, rule)}.", *_than_old(last, rule), *why, *beyond)
+    return Verdict(_WORDS[last.kind], by_name[last.name], certain and not far, (*gains, *said))
 
 
-def _price(option: Option) -> tuple[bool, int, float, int, float]:
-    """Return what orders options from cheap to dear, what keeps more before what keeps less at the same price."""
-    cost = option.cost
-    return option.kind != "bridge", cost.encoder_calls, cost.calls_per_query, cost.bytes_written, -option.least_kept
+def _cheapest(step: Step, rule: Rule) -> Option | None:
+    """Return the cheapest option of a step that is enough, None if none is."""
+    return next((o for o in step if rule.enough(o)), None)
 
 
 def _refused(new: Option, rule: Rule) -> tuple[bool, list[str]]:
     """Return whether a "no" is certain, and why it was said."""
     if worse := rule.worse(new):
-        also = f", though better in {', '.join(b)}" if (b := rule.better(new)) else ""
-        return True, [f"The new space is worse in {', '.join(worse)}{also}."]
+        better = rule.better(new)
+        also = f", though better in {', '.join(better)}" if better else ""
+        said = [f"The new space is worse in {', '.join(worse)}{also}."]
+        if better:
+            said.append(f"Every direction has a veto; those that count can be named: directions={better}.")
+        return True, said
     open_ = {d: c for d, c in new.against_old.items() if c.high >= rule.worth}
     if not open_:
         return True, [f"A gain of {rule.worth:g} would have been seen: there is none."]
@@ -167,16 +184,28 @@ def _than_old(option: Option, rule: Rule) -> list[str]:
     return [f"Beside the old space: {'; '.join(said)}."]
 
 
-def _left_open(cheaper: Sequence[Option], rule: Rule) -> tuple[bool, list[str]]:
-    """Return whether it is certain that nothing cheaper is enough, and what may be."""
-    maybe = [o for o in cheaper if not rule.hopeless(o)]
-    if not maybe:
+def _left_open(left: Sequence[Step], rule: Rule) -> tuple[bool, list[str]]:
+    """Return whether it is certain that none of the steps left is enough, and where the tests stopped."""
+    if not left:
         return True, []
-    likely = max(maybe, key=lambda o: min(e.value for e in o.kept.values()))
+    first = max(left[0], key=_in_truth)
+    said = [f"{first.name} is not shown to be enough: it keeps {_kept(first, rule)}."]
+    if worse := rule.worse(first):
+        said = [f"{first.name} is worse than the old space in {', '.join(worse)}."]
+    maybe = [o for step in left for o in step if not rule.hopeless(o)]
+    if not maybe:
+        return True, said
+    likely = max(maybe, key=_in_truth)
     e = likely.kept[likely.worst]
     room = abs(e.value - rule.keep)
     times = ((e.value - e.low if e.value > rule.keep else e.high - e.value) / room) ** 2 if room > 0 else math.inf
-    return False, [f"{likely.name} may be enough, too: it keeps {_kept(likely)}. {_more(e.n, times)} to tell."]
+    more = "" if likely is first else f": it keeps {_kept(likely, rule)}"
+    return False, [*said, f"{likely.name} may be enough all the same{more}. {_more(e.n, times)} to tell."]
+
+
+def _in_truth(option: Option) -> float:
+    """Return what an option keeps as measured, in its worst direction."""
+    return min(e.value for e in option.kept.values())
 
 
 def _beyond(option: Option, rule: Rule) -> tuple[bool, list[str]]:
@@ -210,5 +239,8 @@ def _gain(c: Comparison) -> str:
     return f"re-embed - old {c.difference:+.3f} [{c.low:+.3f}, {c.high:+.3f}] {p} n={c.n}"
 
 
-def _kept(option: Option) -> str:
-    return f"{option.kept[option.worst]} of a full re-embed in {option.worst}"
+def _kept(option: Option, rule: Rule) -> str:
+    e = option.kept[option.worst]
+    least = math.floor(e.low * 1000) / 1000  # what is not shown to be enough must not read as if it were
+    where = option.worst if e.metric == "kept" else f"{option.worst}, {e.metric.removeprefix('kept ')}"
+    return f"{e.value:.3f} of a full re-embed in {where}, at least {least:.3f} with {rule.confidence:.0%} confidence"

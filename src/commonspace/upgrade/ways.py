@@ -6,13 +6,17 @@
                through a scale that was learned on other folds
     rescore    of what a first search finds, the best few are encoded anew and stand first, in the new space's order
 
+Which items are encoded anew at random is drawn for each query on its own, and several times: each item is left out in
+as many of the draws as its share says, to one, so that what a query keeps is hardly a matter of luck (systematic
+sampling, W. G. Madow and L. H. Madow, 1944).
+
 Which bridge serves the others is chosen for the queries of each fold by those of the other folds, so that the choice
-adds nothing to the figures.
+adds nothing to the figures on average.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +29,7 @@ from commonspace.upgrade.scaling import ScorePairs, level_of
 BOTH = "both encoders"
 FOUND = 10  # places of the old space's answers that count as hits
 ORDERS = {"random": "random", "hits": "most found", "asked": "most asked"}
+DRAWS = 10  # of the items that are encoded anew, where they are drawn at random
 NEAR = 0.005  # what two bridges may differ by in what they keep, before it counts
 _FIRST = 4.0  # more than any two cosines differ
 
@@ -112,7 +117,7 @@ class Ways:
     def bridge(self, name: str) -> Scorer:
         """Return all items through one bridge."""
         crossed = self.bridges[name]
-        return lambda block: block.across(crossed)
+        return lambda block: (block.across(crossed),)
 
     def old_items(self, through: str, block: Block) -> np.ndarray:
         """Return scores of items that have no new vector yet, as they are."""
@@ -121,32 +126,34 @@ class Ways:
     def partial(self, share: float, order: str, through: str) -> Scorer:
         """Return a share of the items in the new space, the rest through the best bridge or by both encoders."""
 
-        def score(block: Block) -> np.ndarray:
+        def score(block: Block) -> Iterator[np.ndarray]:
             name = BOTH if through == BOTH else self._name(block)
             pairs, others, native = self.pairs[name], self.old_items(through, block), block.native("new")
             scale = pairs.scale(block.direction.task, block.fold)
             levels = (level_of(others), level_of(native)) if pairs.standard else ()
             scaled = np.asarray(scale(others, *levels), np.float32)
-            return np.where(self.anew(share, order, block), native, scaled)
+            for draw in range(DRAWS if order == "random" else 1):
+                yield np.where(self.anew(share, order, block, draw), native, scaled)
 
         return score
 
     def rescore(self, depth: int, through: str) -> Scorer:
         """Return the best `depth` items of a first search in the order of the new space, the others after them."""
 
-        def score(block: Block) -> np.ndarray:
+        def score(block: Block) -> Iterator[np.ndarray]:
             scores = self.old_items(through, block).copy()
             top = np.argpartition(-scores, min(depth, scores.shape[1]) - 1, axis=1)[:, :depth]
             again = np.take_along_axis(block.native("new"), top, axis=1)
             np.put_along_axis(scores, top, again + np.float32(_FIRST), axis=1)
-            return scores
+            yield scores
 
         return score
 
-    def anew(self, share: float, order: str, block: Block) -> np.ndarray:
+    def anew(self, share: float, order: str, block: Block, draw: int = 0) -> np.ndarray:
         """Return which items are encoded anew: (q, n) or (n,) bool; more of them for a larger share."""
         if order == "random":
-            return block.lottery < share
+            turn = np.uint16((draw << 16) // DRAWS)  # numbers of 16 bits begin anew behind the last
+            return block.lottery + turn < round(share * (1 << 16))
         searched = block.direction.searched
         n = self.bench.size(block.direction)
         if order == "hits":
