@@ -76,10 +76,10 @@ class Rule:
             )
             also = ""
         return (
-            f"{first} Otherwise re-embed, unless less is shown to be enough: to keep, with {self.confidence:.0%} "
-            f"confidence, at least {self.keep:g} of the quality of a full re-embed in every direction{also}. Shares "
-            "encoded anew are tested from the largest to the smallest, the best bridge last, up to the first that is "
-            "not shown to be enough; the last that is gives the verdict, partial backfill or bridge."
+            f"{first} Otherwise re-embed, unless less is enough. What is enough keeps at least {self.keep:g} of the "
+            f"quality of a full re-embed in every direction, with {self.confidence:.0%} confidence{also}. Shares "
+            "encoded anew are tested from the largest to the smallest, the bridges last, up to the first that is not "
+            "shown to be enough; the last that is gives the verdict, partial backfill or bridge."
         )
 
     def enough(self, option: Option) -> bool:
