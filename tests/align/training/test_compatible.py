@@ -55,6 +55,33 @@ def test_an_instance_trains_as_its_name_does() -> None:
     assert named.history[0]["loss"] == fit_heads(X, compatibility=OCA(), **options).history[0]["loss"]
 
 
+@pytest.mark.parametrize("objective", ["bct", {"name": "simplex", "classes": 120}, {"name": "oca"}])
+def test_a_space_without_room_for_the_old_numbers_is_refused(objective: Any) -> None:
+    X = two_views(120)
+    old = {m: np.random.default_rng(0).normal(size=(120, 17)) for m in X}
+    nested = {"name": "matryoshka", "objective": ["infonce", objective], "sizes": [4]}
+    for asked in (objective, ["infonce", objective], nested, {"name": "oca", "objective": objective}):
+        with pytest.raises(BadInput, match=r"16 dimensions has no 17 numbers.*pass a dim of at least 17"):
+            fit_heads(X, old=old, objective=asked, **SMALL)
+    fit_heads(X, old=old, objective=objective, **{**SMALL, "dim": 17, "epochs": 1})
+
+
+def test_what_compares_no_numbers_may_have_any_dimensions() -> None:
+    X = two_views(120)
+    old = {m: np.random.default_rng(0).normal(size=(120, 17)) for m in X}
+    found = fit_heads(X, old=old, objective="mod-x", **{**SMALL, "epochs": 1})
+    assert "divergence" in found.history[0]
+
+
+def test_an_earlier_space_that_has_no_item_is_refused() -> None:
+    X = two_views(120)
+    none = {m: np.zeros((120, 6), np.float32) for m in X}
+    with pytest.raises(BadInput, match=r"old holds no vector of a training item: the rows of 'a', 'b'"):
+        fit_heads(X, old=none, compatibility="oca", **SMALL)
+    some = {**none, "a": np.eye(120, 6, dtype=np.float32)}
+    fit_heads(X, old=some, compatibility="oca", **{**SMALL, "epochs": 1})
+
+
 def test_without_an_earlier_space_there_is_nothing_to_be_compatible_with() -> None:
     assert compatible(Recipe(), None, old=False) == Recipe()
     with pytest.raises(BadInput, match=r"old=\{modality: rows\} to fit_heads, or compatible_with"):
