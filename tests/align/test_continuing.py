@@ -92,6 +92,38 @@ def test_a_new_modality_and_missing_ones_are_welcome(first: FitResult) -> None:
     assert set(found.changes["new"]) == {"a->b", "b->a"}
 
 
+def test_modalities_that_are_rare_together_have_no_rotation_and_other_errors_are_not_hidden(
+    first: FitResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = two_views(30, seed=6)
+    there = np.arange(30)
+    seldom = {"a": there < 19, "b": there > 11}  # both of 19 and 18 things, 7 of them together
+    found = continue_training(first, shifted(60, 5), past=(past, seldom, None), **OPTIONS)
+    assert found.rotation is None
+    same = {"a": there < 20, "b": there > 9}
+    assert continue_training(first, shifted(60, 5), past=(past, same, None), **OPTIONS).rotation is not None
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise BadInput("something else")
+
+    monkeypatch.setattr("commonspace.align.continuing.rotation", broken)
+    with pytest.raises(BadInput, match="something else"):
+        continue_training(first, shifted(60, 5), **OPTIONS)
+
+
+def test_heads_of_modalities_that_are_not_trained_are_not_dropped_without_a_word(first: FitResult) -> None:
+    X = shifted(60, 5)
+    heads = {**first.heads, "c": first.heads["a"]}
+    with pytest.raises(BadInput, match=r"the heads have 'c' and X has not.*Give X rows of it"):
+        continue_training(heads, X, **OPTIONS)
+    absent = {**X, "c": np.zeros_like(X["a"])}
+    old = two_views(60, seed=6)
+    memory = ({**old, "c": old["a"]}, None, None)
+    found = continue_training(heads, absent, present={"c": np.zeros(60, bool)}, memory=memory, **OPTIONS)
+    assert set(found.heads) == {"a", "b", "c"}
+    assert set(continue_training({m: heads[m] for m in X}, X, **OPTIONS).heads) == {"a", "b"}
+
+
 def test_the_report_reads_well_and_few_items_have_no_rotation(first: FitResult) -> None:
     found = continue_training(first.heads, shifted(20, 5), past=(two_views(9, seed=6), None, None), **OPTIONS)
     assert found.rotation is None

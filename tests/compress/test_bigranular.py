@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from commonspace.compress.bigranular import BigranularCode, check_pairs, known_pairs, straight_through  # noqa: E402
+from commonspace.compress.bigranular import BigranularCode, straight_through  # noqa: E402
 from commonspace.core.errors import BadInput  # noqa: E402
 from commonspace.core.vectors import unit  # noqa: E402
 
@@ -98,19 +98,6 @@ def test_the_same_seed_gives_the_same_code():
     one, same, other = (BigranularCode(parts=4, steps=3, random_state=s).fit_pairs(X, Q, pairs) for s in (0, 0, 1))
     assert one.fingerprint == same.fingerprint
     assert not np.array_equal(one.books_, other.books_)
-
-
-def test_a_vector_that_a_query_wants_is_known_as_its_pair():
-    positive = known_pairs(np.array([[0, 3], [1, 3], [1, 0]]), 5)
-    np.testing.assert_array_equal(
-        positive(np.array([0, 1]), np.array([3, 0, 2])), [[True, False, False], [True, True, False]]
-    )
-
-
-@pytest.mark.parametrize("pairs", [[[0, 9]], [[9, 0]], [[-1, 0]], [0, 1], [[0.0, 1.0]], [[0, 1, 2]]])
-def test_pairs_that_point_nowhere_are_refused(pairs):
-    with pytest.raises(BadInput, match="pairs"):
-        check_pairs(np.array(pairs), 5, 5)
 
 
 def test_fewer_vectors_than_centroids_are_each_their_own_centroid():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from commonspace.compress import RecurrentBinary
-from commonspace.compress.recurrent_binary import _planes_of
-from commonspace.compress.recurrent_training import goal, neighbours
+from commonspace.compress import RecurrentBinary, recurrent_binary
+from commonspace.compress.recurrent_binary import _few, _planes_of
+from commonspace.compress.recurrent_training import goal, neighbours, one_of
 from commonspace.core.errors import BadInput
 from commonspace.core.vectors import unit
 
@@ -137,6 +137,78 @@ def test_relevance_is_one_positive_or_the_softmax_of_the_full_vectors():
     one, added = goal(q, x, np.array([[7, 9], [5, 1]]), items, code)
     np.testing.assert_array_equal(one, [[1, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal(added < 0, [[False, False, True], [False, False, False]])
+
+
+def matches(n, seed):
+    """Vectors, queries that share half of their numbers with one and are noise in the others, and the pairs."""
+    rng = np.random.default_rng(seed)
+    right = rng.normal(size=(n, 24)).astype(np.float32)
+    asking = right + 0.2 * rng.normal(size=right.shape)
+    asking[:, 12:] = 2 * rng.normal(size=(n, 12))
+    return unit(right), unit(asking).astype(np.float32), np.column_stack([np.arange(n), np.arange(n)])
+
+
+def hits(code, queries, codes):
+    """Share of queries that find the vector of their own row among the first 10."""
+    top = np.argsort(-code.score(queries, codes), axis=1)[:, :10]
+    return np.mean((top == np.arange(len(queries))[:, None]).any(axis=1))
+
+
+def test_known_matches_teach_what_the_vectors_alone_cannot():
+    pytest.importorskip("torch")
+    (right, asking, pairs), (unseen, asked, _) = matches(1500, 0), matches(300, 1)
+    code = RecurrentBinary(bits=2, random_state=0, steps=150)
+    alone = code.fit(right, asking)
+    found = hits(alone, asked, alone.encode(unseen))
+    told = RecurrentBinary(bits=2, random_state=0, steps=150).fit_pairs(right, asking, pairs)
+    assert hits(told, asked, told.encode(unseen)) > found + 0.1
+
+
+def test_new_queries_find_their_known_matches_by_old_codes():
+    pytest.importorskip("torch")
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(24, 24)))[0].astype(np.float32)
+    (right, asking, pairs), (unseen, asked, _) = matches(1500, 0), matches(300, 1)
+    old = RecurrentBinary(bits=2, random_state=0, steps=0).fit(right @ turn)
+    old_codes = old.encode(unseen @ turn)
+    arguments = {"compatible_with": old, "old": right @ turn}
+    blind = RecurrentBinary(bits=2, random_state=1, steps=150).fit(right, asking, **arguments)
+    told = RecurrentBinary(bits=2, random_state=1, steps=150).fit_pairs(right, asking, pairs, **arguments)
+    assert hits(told, asked, old_codes) > max(hits(blind, asked, old_codes), hits(old, asked @ turn, old_codes)) + 0.1
+
+
+def test_other_known_matches_of_a_query_are_no_negatives():
+    one, added = one_of(np.array([[True, False, True], [False, False, True]]))
+    np.testing.assert_array_equal(one, [[1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(added < 0, [[False, False, True], [False, False, True]])
+
+
+def test_of_many_pairs_some_are_learned_from_with_all_that_is_known_of_them(monkeypatch):
+    monkeypatch.setattr(recurrent_binary, "_SAMPLE", 4)
+    pairs = np.array([[0, 9], [0, 8], [2, 9], [3, 3], [5, 1], [6, 0], [7, 7], [9, 5]])
+    rows, asking, kept = _few(pairs, np.array([2, 6]))
+    assert {2, 6} < set(rows)
+    assert len(asking) == 4
+    named = set(zip(asking[kept[:, 0]], rows[kept[:, 1]], strict=True))
+    assert named == {(q, x) for q, x in pairs.tolist() if q in asking and x in rows}
+    assert set(asking) == {q for q, _ in named}
+
+
+def test_a_large_collection_is_learned_from_by_a_sample_and_its_pairs(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(recurrent_binary, "_SAMPLE", 50)
+    old = RecurrentBinary(bits=2, steps=0, random_state=0).fit(X)
+    pairs = np.column_stack([np.arange(len(Q)), np.arange(len(Q)) * 5 + 3])
+    code = RecurrentBinary(bits=2, steps=2, random_state=0).fit_pairs(X, Q, pairs, compatible_with=old, old=X)
+    assert code.encode(X).shape == (len(X), 6)
+
+
+def test_pairs_must_name_queries_and_vectors():
+    code = RecurrentBinary(steps=1)
+    for pairs in ([[0, len(X)]], [[len(Q), 0]], [[0.5, 1.0]]):
+        with pytest.raises(BadInput, match="pairs"):
+            code.fit_pairs(X, Q, np.array(pairs))
+    with pytest.raises(BadInput, match="call fit"):
+        code.fit_pairs(X, Q, np.zeros((0, 2), int))
 
 
 def test_neighbours_come_best_first_and_leave_the_query_itself_out():

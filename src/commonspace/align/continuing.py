@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from commonspace.measure import (
     retrieval_forgetting,
     rotation,
 )
+from commonspace.measure.spaces.rotation import LEAST
 
 KEPT = "hit@10"
 Figures = dict[str, dict[str, Estimate]]
@@ -138,11 +140,17 @@ def continue_training(
     Raises
     ------
     BadInput, SpaceMismatch
-        As `fit_heads`; a memory or past of other modalities.
+        As `fit_heads`; heads of modalities that X lacks; a memory or past of other modalities.
     """
     given = heads_of(heads)
     seed = int(random_state) if isinstance(random_state, int | np.integer) else seed_of(generator(random_state))
     data = PairData.check(X, present, groups)
+    if lacking := [m for m in given if m not in data.X]:
+        raise BadInput(
+            f"the heads have {', '.join(map(repr, lacking))} and X has not: training would move the others away from "
+            "there. Give X rows of it, False in present where an item has none, and a memory with some; or pass "
+            "{m: heads[m] for m in X} of the heads, and keep the others knowing that they were not trained along"
+        )
     parts = {"new": data} if past is None else {"new": data, "past": _like(data, past, "past")}
     training, parts["new"] = data.split(valid, generator(seed))
     if memory is not None:
@@ -247,10 +255,10 @@ def _asked(figures: Figures, data: PairData) -> dict[str, np.ndarray]:
 def _rotation(
     before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], data: PairData, seed: int
 ) -> Rotation | None:
-    try:
-        return rotation(before, after, groups=data.groups, random_state=seed)
-    except BadInput:  # fewer than ten things in a modality, or in two of them together
-        return None
+    """Return how the modalities turned; None for fewer things than that takes, in one of them or in two together."""
+    there = {m: z.any(axis=1) for m, z in before.items()}
+    fewest = min(len(np.unique(data.groups[there[a] & there[b]])) for a, b in combinations_with_replacement(there, 2))
+    return rotation(before, after, groups=data.groups, random_state=seed) if fewest >= LEAST else None
 
 
 def _plain(figures: Any) -> Any:

@@ -24,7 +24,7 @@ from commonspace.align.hygiene.remedies import remedied
 from commonspace.align.negatives import Companions, Negatives
 from commonspace.align.objectives.base import build_objective
 from commonspace.align.training.compatible import compatible
-from commonspace.align.training.inputs import checked_blocks, relevance_function, split_off
+from commonspace.align.training.inputs import check_some_old, checked_blocks, relevance_function, split_off
 from commonspace.align.training.nesting import nested
 from commonspace.align.training.recipe import Recipe, get_recipe
 from commonspace.align.training.run import Run
@@ -201,7 +201,8 @@ def fit_heads(
     Raises
     ------
     BadInput
-        Fewer than two modalities or two pairs; NaN; shapes, names or dimensions that disagree.
+        Fewer than two modalities or two pairs; NaN; shapes, names or dimensions that disagree; `old` without a vector,
+        or with longer ones than the new space has where their first numbers are compared.
     """
     settings = get_recipe(
         recipe, head=head, objective=objective, augment=augment, epochs=epochs, batch_size=batch_size, lr=lr,
@@ -214,6 +215,7 @@ def fit_heads(
     training = PairData.check(X, present, groups, old=old)
     every_group, n = training.groups, len(training)
     training, held = split_off(training, valid, rng)
+    check_some_old(training.old)
     if start is not None:
         settings, dim = started(settings, start, training)
     choice = _choice(settings, training, noisy_pairs, graded=relevance is not None, rng=generator(seed))

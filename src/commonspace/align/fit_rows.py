@@ -12,17 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from commonspace.align.class_numbers import class_numbers, tells_classes
 from commonspace.align.compatible import Compatible, EarlierSpace, check_earlier, earlier_rows, held_out
 from commonspace.align.edited import Edited
 from commonspace.align.fit import FitResult, fit_heads
 from commonspace.align.negatives import of_rows as negatives_of_rows
 from commonspace.align.relevance import of_rows
 from commonspace.align.samplers.of_rows import of_rows as sampler_of_rows
+from commonspace.align.training.recipe import get_recipe
 from commonspace.align.training.starting import check_encoders
 from commonspace.core.errors import BadInput
 from commonspace.core.protocols import Encoder
 from commonspace.encode.cache import Cache
-from commonspace.encode.columns import Rows
+from commonspace.encode.columns import Label, Rows
 from commonspace.encode.joint import encode_rows, fit_encoders
 
 
@@ -126,7 +128,14 @@ def fit_rows(
     options["relevance"] = of_rows(options.get("relevance"), train.positions)
     if options.get("old") and not earlier:
         options["old"] = _of_training(options["old"], train, valid)
-    result = fit_heads(X, present=present, groups=train.labels, valid=held, blocks=blocks, **options)
+    groups: np.ndarray = train.labels
+    classes: list[Label] = []
+    objective = get_recipe(options.get("recipe", "strong"), objective=options.get("objective")).objective
+    if tells_classes([objective, options.get("compatibility")]):
+        groups, classes = class_numbers(train, compatible_with, options.get("start"))
+    result = fit_heads(X, present=present, groups=groups, valid=held, blocks=blocks, **options)
+    if classes:
+        result.params["classes"] = classes
     compatible = None if compatible_with is None else _compared(compatible_with, earlier, result, held)
     return RowsFit(result, X, present, 0 if valid is None else len(valid), skipped, left_out, compatible)
 

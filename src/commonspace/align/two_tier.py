@@ -25,7 +25,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from commonspace.align.samplers.locality import Locality
-from commonspace.compress.bigranular import BigranularCode, check_pairs, known_pairs
+from commonspace.compress.bigranular import BigranularCode
+from commonspace.compress.pairs import check_pairs, known_pairs
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.progress import task

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from commonspace.compress.pairs import check_pairs, known_pairs
 from commonspace.compress.rows import blocks, check_fit, project, sample
 from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
@@ -232,19 +233,3 @@ def straight_through(y: Any, books: Any, softness: float) -> Any:
     soft = (-distance / softness).softmax(2)
     hard = soft.new_zeros(soft.shape).scatter_(2, distance.argmin(2, keepdim=True), 1.0)
     return ((hard - soft.detach() + soft) @ books).transpose(0, 1).reshape(len(y), -1)
-
-
-def check_pairs(pairs: np.ndarray, queries: int, docs: int) -> np.ndarray:
-    """Return pairs as (p, 2) int64, or raise `BadInput` if they point nowhere."""
-    found = np.asarray(pairs)
-    if found.ndim != 2 or found.shape[1] != 2 or found.dtype.kind not in "iu":
-        raise BadInput(f"pairs must be (p, 2) positions of a query and a vector, not {found.dtype} {found.shape}")
-    if len(found) and (found.min() < 0 or found[:, 0].max() >= queries or found[:, 1].max() >= docs):
-        raise BadInput(f"pairs name a position outside {queries} queries or {docs} vectors")
-    return found.astype(np.int64)
-
-
-def known_pairs(pairs: np.ndarray, docs: int) -> Any:
-    """Return a function of (a,) queries and (b,) docs that says which of them are pairs: (a, b) bool."""
-    known = np.unique(pairs[:, 0] * docs + pairs[:, 1])
-    return lambda q, d: np.isin(q[:, None] * docs + d[None, :], known)

@@ -19,8 +19,11 @@ worse than no training.
 Symmetric distance: the query is binarised, too, score = <b(q), b(x)> / (|b(q)| |b(x)|). Asymmetric: the query stays as
 it is and meets the vector that the code stands for, x ~ D b(x) + const by least squares, so score = <D'q, b(x)>.
 
-Compatible training: with an older code and older vectors of the same items, L gets a second term, InfoNCE between new
+Compatible training: with an older code and older vectors of the same items, L gets a second term, the same between new
 query codes and old item codes, which do not change; then new queries search codes that were made long ago.
+
+Known matches (`fit_pairs`): the positive of a query is an item that it is known to belong to, its other known items are
+left out, and both terms are InfoNCE; as published.
 
 Source: Gan et al., "Binary Embedding-based Retrieval at Tencent", 2023. As in the configuration that its authors
 released there is neither a momentum copy nor a queue. Ours: soft relevance; networks start at a rotation of
@@ -36,6 +39,7 @@ import numpy as np
 
 from commonspace.compress.bits import bytes_of, check_within, pack, unpack
 from commonspace.compress.least_squares import least_squares
+from commonspace.compress.pairs import check_pairs
 from commonspace.compress.rabitq import random_rotation
 from commonspace.compress.rows import blocks, check_fit, sample, second_moment
 from commonspace.core.errors import BadInput
@@ -126,6 +130,41 @@ class RecurrentBinary(Code):
         old : (n, d_old), optional
             The older vectors of the same items as X.
         """
+        return self._fit(X, queries, None, compatible_with, old)
+
+    def fit_pairs(
+        self,
+        X: np.ndarray,
+        queries: np.ndarray,
+        pairs: np.ndarray,
+        *,
+        compatible_with: RecurrentBinary | None = None,
+        old: np.ndarray | None = None,
+    ) -> Self:
+        """Train on vectors X (n, d), queries (m, d) and what belongs together; `relevance` is not read.
+
+        Parameters
+        ----------
+        pairs : (p, 2) int
+            A position in `queries` and one in X, each.
+        compatible_with, old
+            As for `fit`.
+        """
+        X = check_fit(X, queries)
+        queries = check_vectors(queries, name="queries", dim=X.shape[1])
+        pairs = check_pairs(pairs, len(queries), len(X))
+        if not len(pairs):
+            raise BadInput("pairs is empty: name what belongs together, or call fit, which needs no pairs")
+        return self._fit(X, queries, pairs, compatible_with, old)
+
+    def _fit(
+        self,
+        X: np.ndarray,
+        queries: np.ndarray | None,
+        pairs: np.ndarray | None,
+        compatible_with: RecurrentBinary | None,
+        old: np.ndarray | None,
+    ) -> Self:
         check_within("bits", self.bits, 1, 4)
         check_within("hidden", self.hidden, 0, 1 << 16)
         check_within("steps", self.steps, 0, 1 << 20)
@@ -137,6 +176,13 @@ class RecurrentBinary(Code):
                 "compatible training needs both: compatible_with, the older code, and old, the older vectors"
             )
         rows = sample(np.arange(len(X)), _SAMPLE)
+        if queries is not None:
+            queries = check_vectors(queries)
+            if pairs is None:
+                queries = sample(queries, _ASKING)
+            else:
+                rows, asking, pairs = _few(pairs, rows)
+                queries = queries[asking]
         older = None if old is None or compatible_with is None else _older(compatible_with, old, len(X))[rows]
         if older is not None and (older.shape[1] != dim or compatible_with.bits != self.bits):  # type: ignore[union-attr]
             raise BadInput("codes of different bits or dim cannot be compared: give compatible_with's bits and dim")
@@ -148,8 +194,7 @@ class RecurrentBinary(Code):
         if self.steps and len(X) > 1:
             from commonspace.compress.recurrent_training import train
 
-            asking = None if queries is None else sample(check_vectors(queries), _ASKING)
-            train(self, X, asking, older, rng)
+            train(self, X, queries, older, rng, pairs)
         self._fit_decoder(X, older)
         return self
 
@@ -247,6 +292,22 @@ class RecurrentBinary(Code):
         if older is not None:
             grid, X = np.concatenate([grid, older]), np.concatenate([X, X])
         self.decoder_ = least_squares(grid, X)[:-1].astype(np.float32)
+
+
+def _few(pairs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which vectors and which queries to learn from, and the pairs among these by their places in both.
+
+    Parameters
+    ----------
+    pairs : (p, 2) int64
+        All pairs, of which some thousand are taken.
+    rows : (r,) int64
+        Vectors that are learned from whatever the pairs.
+    """
+    some = sample(pairs, _SAMPLE)
+    rows, asking = np.union1d(rows, some[:, 1]), np.unique(some[:, 0])
+    known = pairs[np.isin(pairs[:, 0], asking) & np.isin(pairs[:, 1], rows)]
+    return rows, asking, np.column_stack([np.searchsorted(asking, known[:, 0]), np.searchsorted(rows, known[:, 1])])
 
 
 def _first_weights(rng: np.random.Generator, n: int, inner: int, hidden: int, outer: int) -> tuple[np.ndarray, ...]:

@@ -1,4 +1,4 @@
-"""Training of recurrent binarisation: InfoNCE between the codes of queries and of their nearest vectors, in torch."""
+"""Training of recurrent binarisation: the codes of queries and of what they should find come together, in torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from commonspace.compress.pairs import known_pairs
 from commonspace.core.progress import task
 from commonspace.core.random import seed_of
 from commonspace.core.registry import need
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _NEAR, _BEYOND = 10, 60  # positives come from the nearest 10 of a query, hard negatives from the next 50
 _BATCH = 256
 _RATE = 1e-4
+_RATE_PAIRS = 1e-3  # to old codes: a regression on these is where it starts, and pairs ask for more than small steps
 _NAMES = ("binarize_", "binarize_in_", "binarize_out_", "rebuild_", "rebuild_in_", "rebuild_out_")
 
 
@@ -26,18 +28,30 @@ def train(
     queries: np.ndarray | None,
     older: np.ndarray | None,
     rng: np.random.Generator,
+    pairs: np.ndarray | None = None,
 ) -> None:
-    """Train the networks of `code` in place on vectors X, queries (X itself if None) and older grid points of X."""
+    """Train the networks of `code` in place.
+
+    Parameters
+    ----------
+    X, queries : (n, d) and (m, d), or None for X itself
+        Vectors, and what looks for them.
+    older : (n, dim), optional
+        Older grid points of X.
+    pairs : (p, 2) int64, optional
+        A position in `queries` and one in X, which belong together; without any, the nearest vectors are to be found.
+    """
     torch = need("torch")
     functional = torch.nn.functional
     f = unit(X).astype(np.float32)
     q = f if queries is None else unit(queries).astype(np.float32)
     near = neighbours(q, f, itself=queries is None)
+    known = None if pairs is None else known_pairs(pairs, len(f))
     keep = min(_NEAR, max(1, near.shape[1] // 2))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(rng))
         weights = {n: torch.tensor(getattr(code, n), requires_grad=True) for n in _NAMES if getattr(code, n).size}
-        steps = torch.optim.Adam(list(weights.values()), lr=_RATE)
+        steps = torch.optim.Adam(list(weights.values()), lr=_RATE if pairs is None or older is None else _RATE_PAIRS)
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(steps, code.steps)
 
         def network(x: Any, kind: str, u: int) -> Any:
@@ -65,11 +79,18 @@ def train(
 
         with task(f"Training binary codes of {len(f):,} vectors", total=code.steps) as t:
             for _ in range(code.steps):
-                asked = rng.integers(0, len(q), _BATCH)
-                right = near[asked, rng.integers(0, keep, _BATCH)]
+                if pairs is None:
+                    asked = rng.integers(0, len(q), _BATCH)
+                    right = near[asked, rng.integers(0, keep, _BATCH)]
+                else:
+                    asked, right = pairs[rng.integers(0, len(pairs), _BATCH)].T
                 hard = near[asked, rng.integers(keep, near.shape[1], _BATCH)] if near.shape[1] > keep else right
                 items = np.concatenate([right, hard])
-                target, hidden = map(torch.from_numpy, goal(q[asked], f[items], near[asked, :keep], items, code))
+                if known is None:
+                    wanted = goal(q[asked], f[items], near[asked, :keep], items, code)
+                else:
+                    wanted = one_of(known(asked, items))
+                target, hidden = map(torch.from_numpy, wanted)
                 left = codes(torch.from_numpy(q[asked]))
                 loss = cross_entropy(left, codes(torch.from_numpy(f[items])), target, hidden)
                 if older is not None:
@@ -101,10 +122,14 @@ def goal(
     if code.relevance == "soft":
         p = np.exp((q @ x.T - 1) / code.temperature)
         return (p / p.sum(axis=1, keepdims=True)).astype(np.float32), np.zeros((1, 1), np.float32)
-    one = np.zeros((len(q), len(items)), np.float32)
+    return one_of((nearest[:, :, None] == items).any(axis=1))
+
+
+def one_of(positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same where item i is to be found by query i, and other positives (q, x) are no negatives."""
+    one = np.zeros(positive.shape, np.float32)
     np.fill_diagonal(one, 1)
-    also_near = (nearest[:, :, None] == items).any(axis=1) & (one == 0)  # another of the nearest is no negative
-    return one, np.where(also_near, np.float32(-1e9), np.float32(0))
+    return one, np.where(positive & (one == 0), np.float32(-1e9), np.float32(0))
 
 
 def neighbours(queries: np.ndarray, X: np.ndarray, *, itself: bool) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from commonspace.core.digest import digest
 from commonspace.core.errors import BadInput
 from commonspace.core.tables import Table, beside
 from commonspace.encode.items import item_digest
+
+Label = int | str  # as the user wrote it, or a digest of what is neither
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,14 @@ class Rows:
         Rows with equal labels show the same thing.
     positions : (n,) int64
         Where each row stands in the user's table.
+    names : dict of int to Label
+        Number in `labels` -> the label itself; those of the whole table, and none of rows without one.
     """
 
     items: dict[str, list[Any]]
     labels: np.ndarray
     positions: np.ndarray
+    names: dict[int, Label] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -39,7 +44,7 @@ class Rows:
         """Return the rows where a mask is true."""
         where = np.flatnonzero(mask)
         items = {m: [column[i] for i in where] for m, column in self.items.items()}
-        return Rows(items, self.labels[where], self.positions[where])
+        return Rows(items, self.labels[where], self.positions[where], self.names)
 
     def split(self, share: float, rng: np.random.Generator) -> tuple[Rows, Rows | None]:
         """Return (the rest, `share` of the labels drawn at random).
@@ -64,7 +69,8 @@ def rows_of(
     """
     items = {m: items_of(table, m, columns, kind) for m, kind in kinds.items()}
     first = next(iter(kinds))
-    return Rows(items, labels_of(table, group, items[first], kinds[first]), np.arange(len(table)))
+    labels, names = named_labels(table, group, items[first], kinds[first])
+    return Rows(items, labels, np.arange(len(table)), names)
 
 
 def given(column: Sequence[Any]) -> np.ndarray:
@@ -118,6 +124,14 @@ def labels_of(table: Table, group: str | Sequence[Any] | None, items: Sequence[A
     -------
     (n,) int64
     """
+    return named_labels(table, group, items, kind)[0]
+
+
+def named_labels(
+    table: Table, group: str | Sequence[Any] | None, items: Sequence[Any], kind: str
+) -> tuple[np.ndarray, dict[int, Label]]:
+    """Return what `labels_of` returns, and the label or the digest of the item that each number stands for."""
+    values: list[Any] = []
     if group is None:
         keys = [("row", i) if item is None else _content(item, kind, i) for i, item in enumerate(items)]
     else:
@@ -126,7 +140,12 @@ def labels_of(table: Table, group: str | Sequence[Any] | None, items: Sequence[A
             raise BadInput(f"group has {len(values)} labels for {len(table)} rows")
         keys = [("row", i) if v is None else ("label", digest(v)) for i, v in enumerate(values)]
     codes: dict[Any, int] = {}
-    return np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=np.int64)
+    labels = np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=np.int64)
+    names = {code: key for (what, key), code in codes.items() if what != "row"}
+    for code, value in zip(labels.tolist(), values, strict=False):
+        if isinstance(value, str) or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
+            names[code] = str(value) if isinstance(value, str) else int(value)
+    return labels, names
 
 
 def _content(item: Any, kind: str, row: int) -> tuple[str, Any]:

@@ -22,7 +22,8 @@ from commonspace.encode.cache import Cache
 from commonspace.encode.joint import cache_of, encode_joint
 from commonspace.search.csls import sample_bank
 
-RESTS_ON = ("head", "objective", "sampler")  # of the training, for the citations of the card
+# Of the training: for the citations of the card, and for which class has which number.
+RESTS_ON = ("head", "objective", "sampler", "classes")
 
 
 class Reheaded:

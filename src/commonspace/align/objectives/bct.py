@@ -56,6 +56,8 @@ class BCT(Contrastive):
         Which new modality meets which old one: each meets each, only others, or only its own.
     """
 
+    compares_prefixes = True
+
     def __init__(self, *, weight: float = 0.5, pairs: str = "all", **temperature: Unpack[Temperature]) -> None:
         super().__init__(**temperature)
         if not weight >= 0:

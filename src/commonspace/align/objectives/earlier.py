@@ -6,7 +6,9 @@ length one, stand in the earlier space. Where a batch is cut shorter than that (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
+from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -24,6 +26,32 @@ def check_old(views: Views, name: str) -> None:
             f"{name} keeps a space comparable with an earlier one and needs the items' vectors in that: pass "
             "old={modality: rows} to fit_heads, or compatible_with=old_space to Space.fit"
         )
+
+
+def check_room(objective: Any, old: Mapping[str, Tensor], dim: int) -> None:
+    """Raise `BadInput` if an objective compares first numbers with old vectors that are longer than the new ones.
+
+    Parameters
+    ----------
+    objective : objective
+        One with ``compares_prefixes = True``, or with such a part, needs as many numbers as the old vectors have.
+    old : mapping of str to (n, d_old) tensor
+        Vectors in the earlier space.
+    dim : int
+        Dimension of the new space.
+    """
+    size = max((rows.shape[1] for rows in old.values()), default=0)
+    if dim < size and _compares_prefixes(objective):
+        raise BadInput(
+            f"a new space of {dim} dimensions has no {size} numbers to compare with those of old: pass a dim of at "
+            f"least {size}, more where the new space is to hold more, or keep what was found with 'mod-x', which "
+            "compares no numbers"
+        )
+
+
+def _compares_prefixes(objective: Any) -> bool:
+    parts = objective.parts() if hasattr(objective, "parts") else ()
+    return bool(getattr(objective, "compares_prefixes", False)) or any(_compares_prefixes(p) for p in parts)
 
 
 def known_old(views: Views, m: str) -> Tensor:

@@ -74,6 +74,8 @@ class OCA(Contrastive):
         Whether the base sees the vectors through an orthogonal layer; by default one with class vectors does.
     """
 
+    compares_prefixes = True
+
     def __init__(
         self,
         *,

@@ -68,6 +68,7 @@ class Simplex(ClassVectors):
     """
 
     name = "simplex"
+    compares_prefixes = True
     corners: Tensor
 
     def __init__(

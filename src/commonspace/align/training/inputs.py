@@ -37,6 +37,15 @@ def split_off(data: PairData, valid: Any, rng: np.random.Generator) -> tuple[Pai
     return data, held
 
 
+def check_some_old(old: Mapping[str, np.ndarray]) -> None:
+    """Raise `BadInput` if there are rows of an earlier space and not one vector among them."""
+    if old and not any(rows.any() for rows in old.values()):
+        raise BadInput(
+            f"old holds no vector of a training item: the rows of {', '.join(map(repr, old))} are all zeros, so "
+            "that the earlier space has none of them. Encode the items with it, or leave old out"
+        )
+
+
 def checked_blocks(blocks: Mapping[str, Sequence[int | Block]] | None, data: PairData) -> dict[str, list[Block]]:
     """Return modality -> the encoder outputs in its rows, which together are as wide as these."""
     found = {}

@@ -25,6 +25,7 @@ from commonspace.align.mixing import draws_for, mix, placed
 from commonspace.align.modules import PerModality
 from commonspace.align.negatives import Batch, Companions
 from commonspace.align.objectives.base import build_objective, tell
+from commonspace.align.objectives.earlier import check_room
 from commonspace.align.training.augment import choose_variant
 from commonspace.align.training.gradcache import cached_backward, depends_on_neighbours
 from commonspace.align.training.recipe import Recipe
@@ -193,6 +194,7 @@ class Trainer:
         objective = copy.deepcopy(build_objective(self.recipe.objective))
         if hasattr(objective, "prepare"):
             objective.prepare(member.parts, self.dim)
+        check_room(objective, self.old, self.dim)
         return objective.to(self.device) if isinstance(objective, nn.Module) else objective
 
     def _optimiser(self) -> torch.optim.Optimizer:
