@@ -6,7 +6,7 @@ the plan's own rule is said by the figures found here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,17 +14,17 @@ import numpy as np
 
 from commonspace.measure.metrics.metric import metric
 from commonspace.measure.metrics.ranks import Ranks
-from commonspace.measure.metrics.relevance import Relevance
 from commonspace.measure.statistics.estimates import Estimate
 from commonspace.upgrade.figures import figures
+from commonspace.upgrade.measuring import Measured
 from commonspace.upgrade.migration import Migration
 from commonspace.upgrade.options import Option
 from commonspace.upgrade.plan import Plan
-from commonspace.upgrade.probes import Direction, Probes, directions_of
+from commonspace.upgrade.probes import Probes
 from commonspace.upgrade.scale import level
+from commonspace.upgrade.steps import steps
 from commonspace.upgrade.verdict import Rule, decide
-
-DRAWS = 3  # of the items that are encoded anew where they are drawn at random
+from commonspace.upgrade.ways import DRAWS
 
 
 @dataclass(frozen=True)
@@ -112,15 +112,19 @@ class Rest:
             scale = migration.scale(self.asks, self.searched)
             levels = (level(queries, sample), level(self.new[0], self.sample[1])) if scale.standard else ()
             others = scale(scores, *levels)
-            for _ in range(DRAWS if option.order == "random" else 1):
-                yield np.where(self._anew(option, rng), native, others)
+            for anew in self._anew(option, rng):
+                yield np.where(anew, native, others)
 
-    def _anew(self, option: Option, rng: np.random.Generator) -> np.ndarray:
+    def _anew(self, option: Option, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Yield which items are encoded anew; at random each is left out of as many draws as its share says."""
         n = len(self.hits)
-        worth = np.zeros(n) if option.order == "random" else self.hits
+        chance = rng.random(n)
+        if option.order == "random":
+            yield from ((chance + d / DRAWS) % 1 < option.share for d in range(DRAWS))
+            return
         out = np.zeros(n, bool)
-        out[np.lexsort((rng.random(n), -worth))[: round(option.share * n)]] = True
-        return out
+        out[np.lexsort((chance, -self.hits))[: round(option.share * n)]] = True
+        yield out
 
     def values(self, option: Option, plan: Plan, seed: int) -> np.ndarray:
         """Return the metric of every query."""
@@ -149,93 +153,85 @@ class Values:
     ----------
     options : tuple of Option
         As the plan had them: what they are and what they cost.
-    probes, rest : mapping of str to (mapping of str to (q,) array)
-        Direction -> option -> values.
-    probe_groups, rest_groups : mapping of str to (q,) array
-        Direction -> what each query shows.
+    probes, rest : Measured
+        The rest is not measured in half of its gallery.
     label : str
         Name of the metric.
     """
 
     options: tuple[Option, ...]
-    probes: dict[str, dict[str, np.ndarray]]
-    rest: dict[str, dict[str, np.ndarray]]
-    probe_groups: dict[str, np.ndarray]
-    rest_groups: dict[str, np.ndarray]
+    probes: Measured
+    rest: Measured
     label: str
 
     @classmethod
     def of(cls, plan: Plan, rest: Probes, probes: Probes, seed: int) -> Values:
         """Measure the options of a plan on the rest."""
+        assert plan.measured is not None
         directions = {task: Rest.of(rest, probes, task) for task in plan.directions}
-        known, _ = directions_of(probes, 10, 10**9, np.random.default_rng(0))
-        return cls(
-            plan.options,
-            {task: {o.name: o.quality[task].per_query for o in plan.options} for task in directions},
-            {task: {o.name: r.values(o, plan, seed) for o in plan.options} for task, r in directions.items()},
-            {d.task: d.groups for d in known if d.task in directions},
-            {task: np.unique(r.groups, return_inverse=True)[1] for task, r in directions.items()},
-            plan.metric,
-        )  # fmt: skip
+        values = {task: {o.name: r.values(o, plan, seed) for o in plan.options} for task, r in directions.items()}
+        _, number = np.unique(np.concatenate([r.groups for r in directions.values()]), return_inverse=True)
+        parts = np.split(number, np.cumsum([len(r.groups) for r in directions.values()])[:-1])
+        groups = dict(zip(directions, parts, strict=True))
+        after = Measured(values, values, groups, dict.fromkeys(values, 0.0))
+        return cls(plan.options, plan.measured, after, plan.metric)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return all values as arrays of one file; the options are apart."""
         out: dict[str, np.ndarray] = {}
-        for side, values, groups in (
-            ("probes", self.probes, self.probe_groups), ("rest", self.rest, self.rest_groups)
-        ):  # fmt: skip
-            for task, found in values.items():
-                out[f"{side}|{task}|groups"] = groups[task]
-                out |= {f"{side}|{task}|{i}": found[o.name] for i, o in enumerate(self.options)}
+        for side in ("probes", "rest"):
+            found: Measured = getattr(self, side)
+            for task in found.whole:
+                out[f"{side}|{task}|groups"] = found.groups[task]
+                out[f"{side}|{task}|doublings"] = np.array(found.doublings[task])
+                for i, o in enumerate(self.options):
+                    out[f"{side}|{task}|whole|{i}"] = found.whole[task][o.name]
+                    if side == "probes":
+                        out[f"{side}|{task}|halved|{i}"] = found.halved[task][o.name]
         return out
 
     @classmethod
     def from_arrays(cls, options: tuple[Option, ...], arrays: dict[str, np.ndarray], label: str) -> Values:
         """Return what `to_arrays` took apart."""
-        parts: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {"probes": ({}, {}), "rest": ({}, {})}
+        sides: dict[str, Measured] = {s: Measured({}, {}, {}, {}) for s in ("probes", "rest")}
         for name, a in arrays.items():
-            side, task, which = name.split("|")
-            values, groups = parts[side]
-            if which == "groups":
-                groups[task] = a
+            side, task, field, *which = name.split("|")
+            into: Any = getattr(sides[side], field)
+            if which:
+                into.setdefault(task, {})[options[int(which[0])].name] = a
             else:
-                values.setdefault(task, {})[options[int(which)].name] = a
-        return cls(options, parts["probes"][0], parts["rest"][0], parts["probes"][1], parts["rest"][1], label)
+                into[task] = float(a) if field == "doublings" else a
+        sides["rest"] = replace(sides["rest"], halved=sides["rest"].whole)
+        return cls(options, sides["probes"], sides["rest"], label)
 
-    def figures(self, side: str, seed: int) -> tuple[Option, ...]:
-        """Return the options with the figures of one side, as the plan has them."""
-        values, groups = (getattr(self, n) for n in (side, "probe_groups" if side == "probes" else "rest_groups"))
-        directions = [_asked(task, g) for task, g in groups.items() if task in values]
-        rivals = [o.name for o in self.options if o.kind in ("bridge", "partial")]
-        said = figures(
-            values, values, directions, metric(self.label.lower()), rivals, dict.fromkeys(values, 0.0),
-            confidence=0.95, resamples=1000, seed=seed,
-        )  # fmt: skip
-        measured = ("quality", "kept", "against_old")
-        return tuple(replace(o, trend={}, **{m: getattr(said, m)[o.name] for m in measured}) for o in self.options)
+    def figures(self, side: str, seed: int) -> tuple[tuple[Option, ...], tuple[Option, ...]]:
+        """Return the options with the figures of one side, as the plan has them, and its steps."""
+        found: Measured = getattr(self, side)
+        said = figures(found, metric(self.label.lower()), confidence=0.95, resamples=1000, seed=seed)
+        measured = ("quality", "kept", "against_old", "trend")
+        options = tuple(replace(o, **{m: getattr(said, m)[o.name] for m in measured}) for o in self.options)
+        return options, steps(options, found, confidence=0.95, resamples=1000, seed=seed)
 
 
-def _asked(task: str, groups: np.ndarray) -> Direction:
-    """Return a direction of which only the groups count any more."""
-    asks, _, searched = task.partition("->")
-    n = len(groups)
-    nothing = Relevance.of((np.arange(n), np.arange(n)))
-    return Direction(asks, searched, np.arange(n), nothing, groups, np.full(n, -1), True, things=True)
-
-
-def exactly(options: tuple[Option, ...]) -> tuple[Option, ...]:
-    """Return the options as if what was found were all there is: no interval around what is kept."""
-
-    def point(e: Estimate) -> Estimate:
-        return replace(e, low=e.value, high=e.value)
-
-    return tuple(replace(o, kept={d: point(e) for d, e in o.kept.items()}) for o in options)
+def exactly(options: Sequence[Option], rule: Rule) -> tuple[str, str]:
+    """Return the verdict and the option by figures taken for known: the cheapest that keeps enough, tested or not."""
+    new = next(o for o in options if o.kind == "re-embed")
+    if rule.worse(new) or not rule.better(new):
+        return "do not upgrade", "keep"
+    for kind, verdict in (("bridge", "bridge"), ("partial", "partial backfill")):
+        mine = [o for o in options if o.kind == kind and not rule.worse(o)]
+        kept = {o.name: min(e.value for e in o.kept.values()) for o in mine}
+        enough = [o for o in mine if kept[o.name] >= rule.keep]
+        if enough:
+            cheap = min(enough, key=lambda o: (o.share, o.cost.calls_per_query, o.cost.bytes_written, -kept[o.name]))
+            return verdict, cheap.name
+    return "re-embed", "re-embed"
 
 
 def judged(values: Values, seed: int, rule: Rule) -> dict[str, Any]:
     """Return the verdict by the probes and what became of it, ready for JSON."""
-    planned, true = values.figures("probes", seed), values.figures("rest", seed)
-    plan, exact, wide = decide(planned, rule), decide(exactly(true), rule), decide(true, rule)
+    (planned, tried), (true, wide) = values.figures("probes", seed), values.figures("rest", seed)
+    plan, (truth, best), later = decide(planned, tried, rule), exactly(true, rule), decide(true, wide, rule)
     promised, by_name = ({o.name: o for o in options} for options in (planned, true))
     chosen, new = by_name[plan.chosen.name], by_name["re-embed"]
     kept = min(e.value for e in chosen.kept.values())
@@ -246,8 +242,8 @@ def judged(values: Values, seed: int, rule: Rule) -> dict[str, Any]:
     }.get(plan.verdict, kept >= rule.keep and not rule.worse(chosen))
     return {
         "verdict": plan.verdict, "chosen": plan.chosen.name, "certain": plan.certain,
-        "truth": exact.verdict, "truth chosen": exact.chosen.name, "truth with intervals": wide.verdict,
-        "right": plan.verdict == exact.verdict, "right with intervals": plan.verdict == wide.verdict,
+        "truth": truth, "truth chosen": best, "truth with intervals": later.verdict,
+        "right": plan.verdict == truth, "right with intervals": plan.verdict == later.verdict,
         "safe": bool(safe), "kept by the chosen": kept,
         "gain": gain, "promised gain": {d: c.difference for d, c in promised["re-embed"].against_old.items()},
         "queries": {d: e.n for d, e in new.quality.items()},

@@ -30,13 +30,14 @@ from claims.upgrade._truth import Values, judged
 
 from commonspace.core.digest import digest
 from commonspace.measure.statistics.estimates import bootstrap, estimate
+from commonspace.upgrade.options import Corpus
 from commonspace.upgrade.plan import plan_upgrade
 from commonspace.upgrade.saving import _option
 from commonspace.upgrade.verdict import Rule
 
 RULE = Rule()
 #: Of the kept values; another number when bridges, scales, or the ways that a plan measures have changed.
-VERSION = 1
+VERSION = 3
 
 
 def run(
@@ -141,7 +142,10 @@ def kept_at(case: Case, seed: int, probes: int, most: int) -> Path:
 def one(case: Case, seed: int, probes: int, most: int) -> tuple[Values, dict[str, Any]]:
     """Plan one migration and measure the plan on the rest of the corpus."""
     drawn, rest = case.make(seed).split(seed, probes, most)
-    plan = plan_upgrade(drawn, keep=RULE.keep, directions=case.directions, random_state=seed, progress=False)
+    corpus = Corpus({m: len(x) for m, x in rest.items.new.items()})
+    plan = plan_upgrade(
+        drawn, corpus=corpus, keep=RULE.keep, directions=case.directions, random_state=seed, progress=False
+    )
     items = {"probes": len(drawn.items), "rest": len(rest.items), "metric": plan.metric}
     return Values.of(plan, rest, drawn, seed), items
 
