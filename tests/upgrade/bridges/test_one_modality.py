@@ -99,3 +99,19 @@ def test_one_row_of_another_modality_shows_nothing():
 def test_bad_arguments_are_named(arguments, says):
     with pytest.raises(BadInput, match=says):
         build("Bridge", "one-modality", **arguments).fit(turned())
+
+
+# Which modality it learns from
+
+
+def test_of_equals_the_first_is_learned_from():
+    assert build("Bridge", "one-modality").fit(turned(modalities=("b", "a"))).learned_from_ == "b"
+
+
+def test_folds_learn_from_the_modality_that_all_items_would_choose():
+    pairs = turned_apart(n=60, few=55)
+    rest = pairs.take({"text": np.arange(30), "image": np.arange(50)})  # in this fold images are the more numerous
+    assert build("Bridge", "one-modality").fit(rest).learned_from_ == "text"
+    again = rest.take({"text": np.arange(20), "image": np.arange(40)})
+    assert build("Bridge", "one-modality").fit(again).learned_from_ == "text"
+    assert build("Bridge", "one-modality").fit(pairs.take({"image": np.arange(5)})).learned_from_ == "image"

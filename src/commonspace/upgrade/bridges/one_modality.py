@@ -30,17 +30,20 @@ a bridge.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 
 from commonspace.core.errors import BadInput
 from commonspace.core.method import check_choice
 from commonspace.core.paper import Paper
+from commonspace.core.random import RandomState
 from commonspace.core.registry import register
 from commonspace.reshape.procrustes import Procrustes
 from commonspace.upgrade.bridges.affine import Affine
 from commonspace.upgrade.bridges.base import ANY
 from commonspace.upgrade.bridges.ridge import RidgeBridge
+from commonspace.upgrade.pairs import Pairs
 
 OTHERS = ("rotation", "same")
 
@@ -97,6 +100,20 @@ class OneModality(RidgeBridge):
         self.others = others
         self.few = few
 
+    def fit(self, pairs: Pairs, *, random_state: RandomState = 0) -> Self:
+        """Learn from items of both spaces, as every bridge does.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            Items. Which modality has most rows is asked of all that there were before some were taken, so that the
+            folds of a cross-validation learn from the same; of equals the first counts.
+        random_state : int, Generator or None
+            Seed of whatever is drawn in learning.
+        """
+        self._most = max((m for m, x in pairs.old.items() if len(x)), key=lambda m: pairs.sizes[m])
+        return super().fit(pairs, random_state=random_state)
+
     def learn(
         self, source: Mapping[str, np.ndarray], target: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> None:
@@ -104,7 +121,7 @@ class OneModality(RidgeBridge):
         check_choice("others", self.others, OTHERS)
         if isinstance(self.few, bool) or not isinstance(self.few, int) or self.few < 0:
             raise BadInput(f"few must be a whole number of at least 0, not {self.few!r}")
-        name = max(source, key=lambda m: len(source[m])) if self.learns_from is None else self.learns_from
+        name = self._most if self.learns_from is None else self.learns_from
         if name not in source:
             raise BadInput(f"learns_from is {name!r}, but there are items of {', '.join(source)} only")
         x, y = source[name], target[name]
