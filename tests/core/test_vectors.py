@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from commonspace.core import BadInput, SpaceMismatch
-from commonspace.core.vectors import check_codes, check_positive, check_share, check_vectors, unit
+from commonspace.core.vectors import check_codes, check_number, check_positive, check_share, check_vectors, unit
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.uint16, bool, ">f4"])
@@ -114,6 +114,17 @@ def test_a_share_lies_between_none_and_all():
     for value in (0, 1, -0.1, 95, np.nan, np.inf, "0.9", True, None):
         with pytest.raises(BadInput, match="target_recall must lie between 0 and 1"):
             check_share("target_recall", value)
+
+
+def test_a_number_lies_between_zero_and_a_bound():
+    assert check_number("noise", 0) == 0.0
+    assert type(check_number("noise", np.float32(0.5))) is float
+    assert check_number("noise", 1e300) == 1e300
+    for value in (-0.1, np.nan, np.inf, "0.9", True, None):
+        with pytest.raises(BadInput, match="noise must be a number from 0 to below inf"):
+            check_number("noise", value)
+    with pytest.raises(BadInput, match="dropout must be a number from 0 to below 1, not 1"):
+        check_number("dropout", 1.0, below=1)
 
 
 def test_codes_come_back_as_they_are():

@@ -24,6 +24,13 @@ def test_taking_rows_leaves_out_modalities_without_any():
     assert np.array_equal(some.new["a"], pairs.new["a"][[2, 0]])
 
 
+def test_rows_that_are_taken_know_how_many_there_were():
+    pairs = Pairs({"a": rows(3, 4), "b": rows(5, 4)}, {"a": rows(3, 6), "b": rows(5, 6)})
+    some = pairs.take({"a": np.array([2, 0, 1]), "b": np.array([1])}).take({"b": np.array([0])})
+    assert some.sizes == pairs.sizes == {"a": 3, "b": 5}
+    assert len(some) == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

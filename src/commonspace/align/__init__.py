@@ -6,8 +6,9 @@ Only this room trains, so only this room imports torch, and it does so on first 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from commonspace.core.lazy import lazy
 
 if TYPE_CHECKING:
     from commonspace.align.baselines import compare_baselines
@@ -87,12 +88,4 @@ __all__ = [
     "refine",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"commonspace.align.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, _LAZY, __all__)

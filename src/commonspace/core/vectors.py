@@ -111,6 +111,13 @@ def check_positive(name: str, value: Any) -> int:
     return int(value)
 
 
+def check_number(name: str, value: Any, *, below: float = np.inf) -> float:
+    """Return a number from 0 to below a bound; `BadInput` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < below:
+        raise BadInput(f"{name} must be a number from 0 to below {below}, not {value!r}")
+    return float(value)
+
+
 def check_share(name: str, value: Any) -> float:
     """Return `value` as a float between 0 and 1, both excluded, or raise `BadInput` naming it."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < 1:

@@ -6,8 +6,9 @@ makes one model of several that were tuned from the same weights.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from commonspace.core.lazy import lazy
 
 if TYPE_CHECKING:
     from commonspace.upgrade.bridges.base import Bridge
@@ -78,12 +79,4 @@ __all__ = [
     "soup",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"commonspace.upgrade.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, _LAZY, __all__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +22,11 @@ class Pairs:
     new : mapping of str to (n, d_new) float32
         Modality -> vectors of the same items, in the same order, in the new space.
 
+    Attributes
+    ----------
+    sizes : mapping of str to int
+        Modality -> how many rows there were before some were taken. What is chosen by it is the same in every fold.
+
     Raises
     ------
     BadInput
@@ -30,6 +35,7 @@ class Pairs:
 
     old: Mapping[str, np.ndarray]
     new: Mapping[str, np.ndarray]
+    sizes: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.old or set(self.old) != set(self.new):
@@ -51,6 +57,7 @@ class Pairs:
                     f"there are {len(x)} old vectors of {m} and {len(self.new[m])} new ones: row i of both must be the "
                     "same item"
                 )
+        object.__setattr__(self, "sizes", {m: len(x) for m, x in self.old.items()})
         if not len(self):
             raise BadInput("there are no items in both spaces: a bridge learns from vectors of the same items")
 
@@ -70,7 +77,9 @@ class Pairs:
     def take(self, rows: Mapping[str, np.ndarray]) -> Pairs:
         """Return some rows of some modalities; modalities that are left without rows are left out."""
         kept = {m: r for m, r in rows.items() if len(self.old[m][r])}
-        return Pairs({m: self.old[m][r] for m, r in kept.items()}, {m: self.new[m][r] for m, r in kept.items()})
+        some = Pairs({m: self.old[m][r] for m, r in kept.items()}, {m: self.new[m][r] for m, r in kept.items()})
+        object.__setattr__(some, "sizes", self.sizes)
+        return some
 
 
 def _dims(rows: Mapping[str, np.ndarray]) -> str:

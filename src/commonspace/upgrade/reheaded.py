@@ -4,9 +4,16 @@
     merged = merge(space, {"a": a, "b": b}, ...)                 space.with_heads(merged.model, items=typical)
     between(space.heads, more.result.heads, 0.3)                 space.with_heads(heads, items=typical)
 
-Encoders are those of the space. Typical queries (`Space.bank`, which correct for hubs) cannot be carried over, since
-they are vectors by the old heads and not what these were made of; they are made anew from items that you give. Figures
-of the card are those of the old heads, and so they go, with all that was said of prefixes and of an earlier space.
+    net.save_pretrained(folder)                                  a merged encoder, as its library writes it
+    space.with_heads(space, encoders={"text": {"name": "sentence-transformers", "model": folder}}, items=typical)
+
+Encoders are those of the space, unless others are given. Heads were trained on what the old ones give, and so only an
+encoder that descends from the old one goes before them: a merge, a mean, a light tuning. Measure the space that comes
+out (`evaluate`), and train its heads on (`continue_training`) where it lost.
+
+Typical queries (`Space.bank`, which correct for hubs) cannot be carried over, since they are vectors by the old heads
+and not what these were made of; they are made anew from items that you give. Figures of the card are those of the old
+heads, and so they go, with all that was said of prefixes and of an earlier space.
 """
 
 from __future__ import annotations
@@ -17,9 +24,10 @@ from typing import Any, Self
 from commonspace.align.forward import NumpyHead, heads_of
 from commonspace.core.digest import digest
 from commonspace.core.errors import BadInput, SpaceMismatch
+from commonspace.core.protocols import Encoder
 from commonspace.core.random import RandomState, generator
 from commonspace.encode.cache import Cache
-from commonspace.encode.joint import cache_of, encode_joint
+from commonspace.encode.joint import build_encoders, cache_of, encode_joint
 from commonspace.search.csls import sample_bank
 
 # Of the training: for the citations of the card, and for which class has which number.
@@ -33,20 +41,25 @@ class Reheaded:
         self,
         heads: Any,
         *,
+        encoders: Mapping[str, Any] | None = None,
         items: Mapping[str, Sequence[Any]] | None = None,
         on_error: str = "raise",
         cache: Cache | bool | None = True,
         random_state: RandomState = 0,
     ) -> Self:
-        """Return a new space of the same encoders with other heads; this one stays as it is.
+        """Return a new space with other heads, or other encoders before them; this one stays as it is.
 
         Parameters
         ----------
         heads : mapping of str to NumpyHead, or anything with such `heads`
-            One for every modality: of `continue_training`, `merge` or `fit_heads` on what these encoders give.
+            One for every modality: of `continue_training`, `merge` or `fit_heads` on what these encoders give. The
+            space itself stands for the heads it has.
+        encoders : mapping of str to encoder, name, mapping or list of these, optional
+            Modality -> what encodes it instead, fitted if it learns; the others stay. It must descend from the encoder
+            whose place it takes, which cannot be checked.
         items : mapping of str to sequence
             Modality -> typical items, some hundred or more, as they would be searched with; for every modality whose
-            head is another than before.
+            head or encoder is another than before.
         on_error : "raise" or "skip"
             What to do about items that cannot be read.
         cache : Cache or bool
@@ -59,42 +72,63 @@ class Reheaded:
         NotFitted
             A space without heads.
         BadInput
-            No heads, heads of other modalities, no typical items of a modality.
+            No heads, heads of other modalities, no typical items of a modality, encoders of other kinds of items.
         SpaceMismatch
-            Heads that take other encoder outputs, or of several dimensions.
+            Heads that take other encoder outputs, or of several dimensions; encoders of another dimension.
         """
         old: Any = self
         mine, given = old.heads, heads_of(heads)
         _check(mine, given)
         typical, rng = dict(items or {}), generator(random_state)
+        others = _built(old, encoders or {})
         for m in typical:
             old.check_modality(m)
         banks = {}
         for m in mine:
             if m in typical:
-                old._check_same_encoders(m)
+                if m not in others:
+                    old._check_same_encoders(m)
                 encoded = encode_joint(
-                    old.encoders[m], list(typical[m]), modality=m, cache=cache_of(cache), on_error=on_error
-                )
+                    others.get(m, old.encoders[m]), list(typical[m]), modality=m, cache=cache_of(cache),
+                    on_error=on_error,
+                )  # fmt: skip
+                if m in others and encoded.vectors.shape[1] != given[m].d_in:
+                    raise SpaceMismatch(
+                        f"the encoder for {m!r} gives {encoded.vectors.shape[1]} numbers, but its head takes "
+                        f"{given[m].d_in}: fit a new space with it"
+                    )
                 banks[m] = sample_bank(given[m](encoded.vectors), rng)
-            elif _alike(mine[m], given[m]):
+            elif m not in others and _alike(mine[m], given[m]):
                 banks[m] = old._banks[m]
             if not len(banks.get(m, ())):
                 raise BadInput(
-                    f"the head of {m!r} is another: pass some hundred typical items, items={{{m!r}: [...]}}, of which "
-                    "typical queries are made"
+                    f"the {'encoder' if m in others else 'head'} of {m!r} is another: pass some hundred typical items, "
+                    f"items={{{m!r}: [...]}}, of which typical queries are made"
                 )
         kind: Any = type(self)
-        new = kind(old.encoders, dim=next(iter(given.values())).dim)
+        new = kind({**old.encoders, **others}, dim=next(iter(given.values())).dim)
         new._heads, new._banks = {m: given[m] for m in mine}, banks
-        new._fingerprints, new._unchecked = dict(old._fingerprints), set(old._unchecked)
+        new._fingerprints = {**old._fingerprints, **{m: [e.fingerprint for e in es] for m, es in others.items()}}
+        new._unchecked = set(old._unchecked) - set(others)
         training = old._card.get("training", {})
         new._card = {
             "heads_from": old.id,
+            **({"encoders_for": list(others)} if others else {}),
             "training": {name: training[name] for name in RESTS_ON if name in training},
         }
         found: Self = new
         return found
+
+
+def _built(space: Any, encoders: Mapping[str, Any]) -> dict[str, list[Encoder]]:
+    """Return encoders made from what was given, for modalities of a space and the kinds of items that these take."""
+    found = {}
+    for m, spec in encoders.items():
+        space.check_modality(m)
+        found[m] = build_encoders(m, spec)
+        if (kind := found[m][0].kind) != space.kind_of(m):
+            raise BadInput(f"the encoder given for {m!r} takes {kind}, but the items of {m!r} are {space.kind_of(m)}")
+    return found
 
 
 def _check(mine: Mapping[str, NumpyHead], given: Mapping[str, NumpyHead]) -> None:

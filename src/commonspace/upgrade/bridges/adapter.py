@@ -28,10 +28,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from commonspace.core.errors import BadInput
 from commonspace.core.paper import Paper
 from commonspace.core.registry import need, register
-from commonspace.core.vectors import check_positive, check_share
+from commonspace.core.vectors import check_number, check_positive, check_share
 from commonspace.upgrade.bridges.affine import Affine
 from commonspace.upgrade.bridges.base import ANY
 from commonspace.upgrade.bridges.keeping import Vectors
@@ -211,9 +210,7 @@ class Adapter(RidgeBridge):
             check_positive(name, getattr(self, name))
         check_share("held_out", self.held_out)
         for name, end in {"cosine": np.inf, "sharpness": np.inf, "lr": np.inf, "dropout": 1}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < end:
-                raise BadInput(f"{name} must be a number from 0 to below {end}, not {value!r}")
+            check_number(name, getattr(self, name), below=end)
 
     def _trained(
         self, start: RidgeBridge, source: Vectors, target: Vectors, rows: tuple[Rows, Rows], rng: np.random.Generator

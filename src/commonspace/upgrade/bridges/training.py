@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from commonspace.upgrade.bridges.keeping import neighbours_kept
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.optim import Optimizer
 
 # Rows that say when to stop.
 WATCHED = 500
@@ -139,16 +141,13 @@ def train(start: Affine, rows: Batch, watched: Batch, how: Adapter, rng: np.rand
 
     with seeded(seed_of(rng), torch.device("cpu")), task("Training an adapter", total=how.epochs) as t:
         net = Network.on(start, rows.start, hidden=how.hidden, dropout=how.dropout)
-        groups = [{"params": [w], "weight_decay": DECAY if w.ndim > 1 else 0.0} for w in net.weights]
-        optimiser = torch.optim.AdamW(groups, lr=how.lr)
+        optimiser = optimiser_of(net.weights, how.lr)
         watched = watched.take(torch.randperm(len(watched))[:WATCHED])
         kept, found = watch(net, watched, how), Learned()
         for epoch in range(1, how.epochs + 1):
             for index in torch.split(torch.randperm(len(rows)), how.batch_size):
                 if len(index) >= FEWEST:
-                    optimiser.zero_grad(set_to_none=True)
-                    torch.autograd.backward(loss(net, rows.take(index), how))
-                    optimiser.step()
+                    step(optimiser, loss(net, rows.take(index), how))
             now = watch(net, watched, how)
             t.advance(note=f"{now:.1%} of neighbours kept")
             if now > kept:
@@ -156,6 +155,23 @@ def train(start: Affine, rows: Batch, watched: Batch, how: Adapter, rng: np.rand
             elif epoch - found.epoch >= how.patience:
                 break
     return found
+
+
+def optimiser_of(weights: Sequence[Tensor], lr: float) -> Optimizer:
+    """Return what trains weights; only matrices decay."""
+    import torch
+
+    groups = [{"params": [w], "weight_decay": DECAY if w.ndim > 1 else 0.0} for w in weights]
+    return torch.optim.AdamW(groups, lr=lr)
+
+
+def step(optimiser: Optimizer, value: Tensor) -> None:
+    """Make a step down a loss."""
+    import torch
+
+    optimiser.zero_grad(set_to_none=True)
+    torch.autograd.backward(value)
+    optimiser.step()
 
 
 def loss(net: Network, batch: Batch, how: Adapter) -> Tensor:

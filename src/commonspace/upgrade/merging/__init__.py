@@ -7,8 +7,9 @@ merged.report       weight of each task, cosines of the task vectors, gradients 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from commonspace.core.lazy import lazy
 
 if TYPE_CHECKING:
     from commonspace.upgrade.merging.barriers import Barrier, barrier
@@ -49,12 +50,4 @@ __all__ = [
     "soup",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"commonspace.upgrade.merging.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, _LAZY, __all__)
