@@ -6,7 +6,7 @@ the old one; the worlds differ in what the two points have to do with each other
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from commonspace.upgrade.plan import Plan
 from commonspace.upgrade.probes import Probes
 from commonspace.upgrade.scaling import level_of
 from commonspace.upgrade.verdict import Rule
+from commonspace.upgrade.ways import DRAWS
 
 DIM = 24
 MODALITIES = ("text", "image")
@@ -104,20 +105,24 @@ def qualities(plan: Plan, sample: Probes, rng: np.random.Generator) -> dict[str,
         query = codes, codes, np.ones(len(codes))
         found[task] = {
             o.name: float(
-                recall.from_ranks(Ranks.of_block(_scores(plan, o, sample, asks, searched, rng), *query)).mean()
+                np.mean([
+                    recall.from_ranks(Ranks.of_block(s, *query)) for s in _scores(plan, o, sample, asks, searched, rng)
+                ])
             )
             for o in plan.options
             if o.kind != "rescore"
-        }
+        }  # fmt: skip
     return found
 
 
 def _scores(
     plan: Plan, option: Option, sample: Probes, asks: str, searched: str, rng: np.random.Generator
-) -> np.ndarray:
+) -> Iterator[np.ndarray]:
+    """Yield scores of all queries and items; several times where items are drawn, each left out as its share says."""
     old, new = ((s[asks] @ s[searched].T) for s in (sample.items.old, sample.items.new))
     if option.kind in ("keep", "re-embed"):
-        return old if option.kind == "keep" else new
+        yield old if option.kind == "keep" else new
+        return
     others = old
     if option.bridge:
         bridge = plan.bridges[option.name]
@@ -126,10 +131,13 @@ def _scores(
         else:
             others = bridge.carry(sample.items.new[asks], asks) @ sample.items.old[searched].T
     if option.kind == "bridge":
-        return others
+        yield others
+        return
     scale = plan.scales[option.name][f"{asks}->{searched}"]
     levels = (level_of(others), level_of(new)) if scale.standard else ()
-    return np.where(rng.random(new.shape[1]) < option.share, new, scale(others, *levels))
+    scaled, chance = scale(others, *levels), rng.random(new.shape[1])
+    for draw in range(DRAWS):
+        yield np.where((chance + draw / DRAWS) % 1 < option.share, new, scaled)
 
 
 def truth(plan: Plan, of: World, n: int, galleries: int, rng: np.random.Generator) -> dict[str, dict[str, float]]:

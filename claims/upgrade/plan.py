@@ -23,7 +23,7 @@ SLACK = 0.06  # about the width of an interval
 BRIDGES = ["swap", "procrustes", "ridge"]
 
 
-def run(seeds: int = 5, plans: int = 3, things: int = 400, galleries: int = 3) -> dict:
+def run(seeds: int = 5, plans: int = 3, things: int = 400, galleries: int = 6) -> dict:
     right, naive = np.zeros(seeds), np.zeros(seeds)
     faults: dict[str, Counter[str]] = {"plan": Counter(), "bare figures": Counter()}
     by_world: dict[str, Counter[str]] = {w: Counter() for w in WORLDS}
