@@ -15,6 +15,7 @@ from tests.upgrades import WAYS, N, check, filled, naive, rows, upgraded
 from commonspace import BadInput, Collection, NotFound, SpaceMismatch
 from commonspace.core.bags import Bags
 from commonspace.core.vectors import unit
+from commonspace.upgrade.bridges.ridge import RidgeBridge
 from commonspace.upgrade.scale import Scale
 
 
@@ -337,9 +338,9 @@ def test_a_share_is_reached_although_the_first_items_cannot_be_read(c):
     assert c.backfill("text", vectors=odd, share=1.0, progress=False).n == 5
 
 
-def meanwhile(c, act):
-    """Let the new space of an open collection do something with its second call."""
-    space, calls = new_space(), []
+def meanwhile(c, act, space=None):
+    """Let the new space of an open collection, or another, do something with its second call."""
+    space, calls = space or new_space(), []
     encode = space.encode_items
 
     def meddling(items, modality, **options):
@@ -349,7 +350,7 @@ def meanwhile(c, act):
         return encode(items, modality, **options)
 
     space.encode_items = meddling
-    c._spaces["new"] = space
+    c._spaces[space.id] = space
 
 
 def test_two_backfills_at_once_leave_nothing_out(c):
@@ -360,21 +361,63 @@ def test_two_backfills_at_once_leave_nothing_out(c):
     assert {m["share"] for m in c.upgrading()["modalities"].values()} == {1.0}
 
 
-def test_a_backfill_goes_on_after_somebody_else_has_finished_the_migration(c):
-    texts = upgraded(c).upgrading()["modalities"]["text"]["items"]
-    with Collection.open(c.path) as other:
-        meanwhile(c, lambda: other.finish_upgrade(leave=True, drop_old=True))
-        assert c.backfill("text", progress=False).n == texts
-
-
-def test_a_backfill_of_what_somebody_drops_says_so(c):
+@pytest.mark.parametrize("drop_old", [True, False])
+def test_a_backfill_stops_when_somebody_else_has_finished_the_migration(c, drop_old):
     upgraded(c)
     with Collection.open(c.path) as other:
-        meanwhile(c, lambda: other.roll_back_upgrade(drop_new=True, progress=False))
-        with pytest.raises(BadInput, match="dropped the text vectors of the space new"):
-            c.backfill("text", progress=False)
-    assert c.spaces()["new"] == {}
+        meanwhile(c, lambda: other.finish_upgrade(leave=True, drop_old=drop_old))
+        with pytest.raises(BadInput, match=r"to new was finished by somebody else .* backfill\(\) makes"):
+            c.backfill(progress=False)
+    there = c.spaces()["new"]
+    assert sum(there.values()) < sum(c.spaces()["old"].values() or (79,))
+    assert c.backfill(progress=False).n == 79 - sum(there.values())
+
+
+@pytest.mark.parametrize("drop_new", [True, False])
+@pytest.mark.parametrize("carries", WAYS)
+def test_a_backfill_stops_when_somebody_else_has_rolled_back(c, carries, drop_new):
+    upgraded(c, carries)
+    with Collection.open(c.path) as other:
+        meanwhile(c, lambda: other.roll_back_upgrade(drop_new=drop_new, progress=False))
+        with pytest.raises(BadInput, match=r"to new was rolled back by somebody else .*space_id='new'"):
+            c.backfill(progress=False)
+    assert sum(c.spaces()["new"].values()) == 0 if drop_new else sum(c.spaces()["new"].values()) < 79
+    assert len(c.spaces()["new"]) < 2  # nothing was begun for the modality that comes next
+    assert {x.space for x in c._catalogue.columns()} <= {"old", "new"}
     assert c.search(text="6", k=1, against="text").ids == [6]
+    assert c.verify(progress=False).ok
+    assert c.apply(migration(carries), new_space(), progress=False)["phase"] == "serving"
+
+
+def test_carrying_over_stops_when_somebody_else_has_rolled_back(c, monkeypatch):
+    """The second modality is not begun, and no column of a migration that is gone comes back."""
+    filled(c)
+    carry, calls = RidgeBridge.carry, []
+
+    def meddling(self, X, modality=None):
+        calls.append(modality)
+        if len(calls) == 1:
+            with Collection.open(c.path) as other:
+                other.roll_back_upgrade(progress=False)
+        return carry(self, X, modality)
+
+    monkeypatch.setattr(RidgeBridge, "carry", meddling)
+    with pytest.raises(BadInput, match="was rolled back by somebody else"):
+        c.apply(migration(), new_space(), progress=False)
+    assert {x.space for x in c._catalogue.columns()} == {"old"}
+    assert not [name for name in c._items.snapshot().schema.names if migration().id in name]
+    assert len(calls) < 5
+    assert c.upgrading() is None
+
+
+def test_a_backfill_of_another_space_does_not_mind_the_end_of_a_migration(c):
+    upgraded(c)
+    third = Planted(id="third", dim=5, seed=9)
+    c.add_space(third)
+    with Collection.open(c.path) as other:
+        meanwhile(c, lambda: other.roll_back_upgrade(progress=False), third)
+        assert c.backfill(space_id="third", progress=False).n == 79
+    assert c.upgrading() is None
 
 
 def test_vectors_or_a_column_of_nobody_knows_which_modality_are_refused(c):
@@ -521,6 +564,14 @@ def test_after_the_finish_there_is_only_the_new_space(c, carries):
     c.clean_up(timedelta(0))
     assert c.verify(progress=False).ok
     assert not any(c.path.glob("spaces/.*"))
+
+
+def test_what_others_have_counted_does_not_come_back_after_the_end(c):
+    upgraded(c)
+    with Collection.open(c.path) as other:
+        other.search(text="4")
+        c.roll_back_upgrade(progress=False)
+    assert not (c.path / "demand").exists()
 
 
 def test_finishing_early_leaves_items_behind_only_on_request(c):

@@ -198,7 +198,9 @@ class Items(Versions):
         plain = [f for f in incoming if f.name != self.id_name and not f.name.startswith(OWN_FILE)]
         return pa.schema([key, *plain, *(f for f in incoming if f.name.startswith(OWN_FILE))])
 
-    def set_vectors(self, fragment: Fragment, column: VectorColumn, values: pa.Array) -> int:
+    def set_vectors(
+        self, fragment: Fragment, column: VectorColumn, values: pa.Array, *, check: Callable[[], None] = lambda: None
+    ) -> int:
         """Give one fragment a vector column; return the bytes written, 0 if it was not there any more to be given one.
 
         Parameters
@@ -209,6 +211,8 @@ class Items(Versions):
             The column; the table has it already.
         values : pyarrow.Array
             A cell for each row of the fragment, deleted ones included.
+        check : callable
+            Called inside the transaction; what it raises leaves everything as it was.
 
         Raises
         ------
@@ -218,6 +222,7 @@ class Items(Versions):
         now = self.snapshot()
         leaf = lances.leaf_ids(now.schema, now.data).get(column.name)
         if leaf is None:
+            check()  # which knows better why
             raise self._dropped(column)
         like = fragment.metadata.files[0]
         with self.errors("what was done until now stays"):
@@ -225,6 +230,7 @@ class Items(Versions):
         new = [f"data/{file.path}"]
         with self.writing() as now:
             try:
+                check()
                 mine = [f for f in now.fragments if (f.metadata.id, f.files) == (fragment.metadata.id, fragment.files)]
                 if lances.leaf_ids(now.schema, now.data).get(column.name) != leaf:
                     raise self._dropped(column)
@@ -290,16 +296,17 @@ class Items(Versions):
             )
         self.change(now, "add", fragments=fragments, note=note)
 
-    def extend(self, fields: Sequence[pa.Field]) -> None:
-        """Add columns that are empty for all items; columns that are there stay as they are."""
-        self._extend(pa.schema(fields))
+    def extend(self, fields: Sequence[pa.Field], *, check: Callable[[], None] = lambda: None) -> None:
+        """Add columns that are empty for all items; columns that are there stay. `check` as in `set_vectors`."""
+        self._extend(pa.schema(fields), check)
 
-    def _extend(self, incoming: pa.Schema) -> None:
+    def _extend(self, incoming: pa.Schema, check: Callable[[], None] = lambda: None) -> None:
         """Give the table every column of a schema, if it has any columns yet."""
         now = self.snapshot()
         if now.version == 0 or not set(incoming.names) - set(now.schema.names):
             return
         with self.writing() as now:
+            check()
             wider = self._with_columns(now, incoming)
             if wider is not now:
                 self.acknowledge(wider.data, "extend", [lances.transaction_name(wider.data)])
