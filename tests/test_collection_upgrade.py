@@ -15,6 +15,7 @@ from tests.upgrades import WAYS, N, check, filled, naive, rows, upgraded
 from commonspace import BadInput, Collection, NotFound, SpaceMismatch
 from commonspace.core.bags import Bags
 from commonspace.core.vectors import unit
+from commonspace.store.records import column_name
 from commonspace.upgrade.bridges.ridge import RidgeBridge
 from commonspace.upgrade.scale import Scale
 
@@ -405,7 +406,8 @@ def test_carrying_over_stops_when_somebody_else_has_rolled_back(c, monkeypatch):
     with pytest.raises(BadInput, match="was rolled back by somebody else"):
         c.apply(migration(), new_space(), progress=False)
     assert {x.space for x in c._catalogue.columns()} == {"old"}
-    assert not [name for name in c._items.snapshot().schema.names if migration().id in name]
+    there = c._items.snapshot().schema.names
+    assert not {column_name(m, migration().id) for m in ("text", "image")}.intersection(there)
     assert len(calls) < 5
     assert c.upgrading() is None
 
@@ -614,7 +616,9 @@ def test_items_that_came_meanwhile_and_are_not_kept_are_named_before_anything_ch
     upgraded(c)
     c.add(rows(range(100, 103)), progress=False)
     c.add([{"id": 200, "text": "200"}], keep="text", progress=False)
-    with pytest.raises(BadInput, match=r"cannot be given one.*2 of image, 2 of text.*leave=True"):
+    with pytest.raises(
+        BadInput, match=r"cannot be given one: 2 of image \(not kept\), 2 of text \(not kept\)\..*leave=True"
+    ):
         c.roll_back_upgrade(progress=False)
     assert c.upgrading()["phase"] == "serving"
     assert 100 in c.search(image="100", k=200).ids
@@ -625,6 +629,73 @@ def test_items_that_came_meanwhile_and_are_not_kept_are_named_before_anything_ch
     c.backfill("image", space_id="old", vectors=known, progress=False)
     assert c.roll_back_upgrade(leave=True, progress=False) == {"text": 2}
     assert 200 in c.search(text="200", k=200).ids
+
+
+def test_items_that_the_old_space_cannot_read_are_not_called_not_kept(c):
+    class Choosy(Planted):
+        def encode_items(self, items, modality, **options):
+            bad = {"4200", "4201"} if modality == "text" else set()
+            return super().encode_items(["broken" if x in bad else x for x in items], modality, **options)
+
+    upgraded(c)
+    c._spaces["old"] = Choosy()
+    c.add([{"id": i, "text": str(i), "image": str(i)} for i in (4200, 4201, 4202)], keep=("text", "image"))
+    c.add([{"id": 4300, "text": "4300", "image": "4300"}], keep="image", progress=False)
+    with pytest.raises(
+        BadInput,
+        match=r"given one: 2 of text \(cannot be read: 4200, it is broken and 1 more\), 1 of text \(not kept\)\. ",
+    ):
+        c.roll_back_upgrade(progress=False)
+    c.delete([4201])
+    with pytest.raises(BadInput, match=r"1 of text \(cannot be read: 4200, it is broken\), 1 of text \(not kept\)\. "):
+        c.roll_back_upgrade(progress=False)
+    assert c.roll_back_upgrade(leave=True, progress=False) == {"text": 2}
+    assert {4200, 4202, 4300} <= set(c.search(image="4200", k=99).ids)
+
+
+def test_a_modality_that_the_old_space_does_not_know_is_said_when_rolling_back(tmp_path):
+    old = old_space(modalities=["text"])
+    with Collection.create(tmp_path / "c.cs", old) as c:
+        c.add([{"id": i, "text": str(i)} for i in range(9)], keep="text", progress=False)
+        c.apply(migration(old=old), new_space(), progress=False)
+        c.add([{"id": 9, "image": "9"}], keep="image", progress=False)
+        with pytest.raises(BadInput, match=r"1 of image \(that space does not know image\)\. "):
+            c.roll_back_upgrade(progress=False)
+
+
+def test_what_a_restored_version_had_carried_over_is_carried_again(c):
+    upgraded(c)
+    c.tag("half way")
+    c.roll_back_upgrade(progress=False)
+    c.upsert([{"id": 3, "text": "4003"}], keep="text", progress=False)
+    c.restore("half way")
+    assert column_name("text", migration().id) in c._items.snapshot().schema.names
+    state = c.apply(migration(), progress=False)
+    assert state["phase"] == "serving"
+    check(c.search(text="4", k=9), naive(c, {"text": "4"}), 9)
+
+
+def test_one_that_loses_against_another_migration_leaves_nothing_behind(c, monkeypatch):
+    """Another process begins its own after this one has looked whether there is one."""
+    filled(c)
+    loses, wins = migration("queries"), migration("items")
+    look = type(c)._check_migration
+
+    def meddling(self, *arguments):
+        look(self, *arguments)
+        monkeypatch.setattr(type(c), "_check_migration", look)
+        with Collection.open(c.path) as other:
+            other.apply(wins, new_space(), progress=False)
+
+    monkeypatch.setattr(type(c), "_check_migration", meddling)
+    state = type(c)._state
+    first = [state.fget(c)] * 4
+    monkeypatch.setattr(type(c), "_state", property(lambda self: first.pop() if first else state.fget(self)))
+    with pytest.raises(BadInput, match="somebody else has begun another migration"):
+        c.apply(loses, new_space(), progress=False)
+    assert c.upgrading()["migration"] == wins.id
+    assert sorted(p.name for p in (c.path / "spaces").iterdir()) == sorted(["new", "old", wins.id])
+    assert set(c._catalogue.spaces()) == {"new", "old", wins.id}
 
 
 def test_an_unfinished_apply_can_be_rolled_back_and_refuses_to_be_finished(c, monkeypatch):
