@@ -136,7 +136,7 @@ class Planning(Searching):
         if queries is None:
             return {}, []
         table: Table = read_table(queries)
-        answers = [_listed(cell) for cell in table[relevant]]
+        answers = [listed(cell) for cell in table[relevant]]
         found = {}
         for m in old.modalities:
             if m in new.modalities and m in table:
@@ -155,7 +155,7 @@ class Planning(Searching):
         return found, answers
 
 
-def _listed(cell: Any) -> list[Any]:
+def listed(cell: Any) -> list[Any]:
     """Return one id, several or none as a list."""
     if cell is None:
         return []
