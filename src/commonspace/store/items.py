@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import lance
@@ -235,8 +236,9 @@ class Items(Versions):
                 if lances.leaf_ids(now.schema, now.data).get(column.name) != leaf:
                     raise self._dropped(column)
                 if mine:
-                    metadata = [f.metadata for f in now.fragments]
-                    mine[0].metadata.files = [f for f in mine[0].metadata.files if f.fields != [leaf]] + [file]
+                    changed = copy(mine[0].metadata)  # this version must not change, if the next one is never made
+                    changed.files = [f for f in changed.files if f.fields != [leaf]] + [file]
+                    metadata = [changed if f is mine[0] else f.metadata for f in now.fragments]
                     self.publish(lance.LanceOperation.Merge(metadata, now.data.lance_schema), now, "backfill", new)
                     return file.file_size_bytes or 1
                 lances.remove(self.root / name for name in new)
