@@ -124,7 +124,7 @@ def test_an_unknown_option_lists_what_there_is_the_most_alike_first(long_ids, ca
     status, out, error = run(capsys, "apply", long_ids, long_ids.parent / "plan", "--option", "Ridge of querys")
     head, *ways, last = error.splitlines()
     assert (status, out) == (2, "")
-    assert head.split() == ["option", "kept", "at", "least", "in", "encoder", "calls", "time"]
+    assert head.split() == ["option", "keeps", "at", "least", "encoder", "calls"]
     assert ways[0].startswith("ridge of queries ")
     assert ways[1].startswith("ridge of items ")
     assert {w.partition("  ")[0] for w in ways} >= {"re-embed", "50% random, rest both encoders"}
@@ -236,6 +236,10 @@ def test_a_cutoff_goes_over_by_a_command(long_ids, capsys, tmp_path):
     with Collection.open(path) as c:
         known = c.migrate_cutoff(0.7, [str(i) for i in range(40)], k=5)
     assert out == f"{known}\n"
+    with Collection.open(path) as c:
+        c.add([{"id": 100, "text": "100"}], progress=False)
+    last = run(capsys, "cutoff", path, "0.7", "--queries", tmp_path / "q.csv", "-k", "5")[1].splitlines()[-1]
+    assert last.endswith(f"have no vector of the space {OLD[:12]} and take no part: 1")
     arguments = ("cutoff", path, "0.7", "-q", tmp_path / "q.csv", "--relevant", "right", "--from", OLD[:4])
     found = json.loads(run(capsys, *arguments, "-k", "5", "--json")[1])
     assert (found["by"], found["old"]) == ("precision", 0.7)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from commonspace.cli.shared import sheet
-from commonspace.upgrade.showing import COSTS, cells, costs, duration, figure, headline, notes
+from commonspace.upgrade.showing import COSTS, cells, costs, figure, headline, notes
 
 if TYPE_CHECKING:
     from commonspace.upgrade.plan import Plan
@@ -62,8 +62,8 @@ def list_ways(plan: Plan, asked: str) -> str:
     """
     ways = [o for o in plan.options if o.kind not in ("keep", "rescore")]
     ways.sort(key=lambda o: -SequenceMatcher(None, asked.lower(), o.name.lower()).ratio())
-    rows = [[o.name, figure(o.kept[o.worst]), o.worst, costs(o)[0], duration(o.cost.seconds)] for o in ways]
-    sheet(["option", WORST, "", COSTS[0], "time"], rows, err=True)
+    rows = [[o.name, figure(o.kept[o.worst]), costs(o)[0]] for o in ways]
+    sheet(["option", "keeps at least", COSTS[0]], rows, err=True)
     return str(ways[0].name)
 
 

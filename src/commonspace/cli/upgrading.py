@@ -20,7 +20,7 @@ from commonspace.cli.shared import (
     remark,
     sheet,
 )
-from commonspace.cli.words import SHOWN, in_words
+from commonspace.cli.words import SHOWN, in_words, short
 from commonspace.core.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def cutoff(
     if as_json:
         print_json(found.to_dict())
     else:
-        typer.echo(str(found))
+        typer.echo(short(str(found)))
 
 
 @upgrade.command()

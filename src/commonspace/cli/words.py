@@ -86,7 +86,12 @@ def spoken(message: str, collection: Path) -> str:
             return text.replace("{}", str(collection))
 
         message = re.sub(said, put, message)
-    return re.sub(r"(?<!space_id=')\b([0-9a-f]{12})[0-9a-f]{20}\b", r"\1", message).rstrip()
+    return short(message).rstrip()
+
+
+def short(text: str) -> str:
+    """Return a text with short ids, but for those that are to be copied into a call."""
+    return re.sub(rf"(?<!space_id=')\b([0-9a-f]{{{SHOWN}}})[0-9a-f]{{20}}\b", r"\1", text)
 
 
 def in_words(command: Callable[P, R]) -> Callable[P, R]:

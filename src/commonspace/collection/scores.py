@@ -228,7 +228,9 @@ class Scores(Searching, Spacing):
         """Return what to say of items that the old space cannot find."""
         n = int(np.count_nonzero(later))
         return (
-            (f"{n:,} items that came or changed since have no vector of the space {old} and take no part",) if n else ()
+            (f"items that came or changed since have no vector of the space {old} and take no part: {n:,}",)
+            if n
+            else ()
         )
 
 
