@@ -13,6 +13,7 @@ from commonspace.core.random import RandomState, generator
 from commonspace.core.tables import Table, read_table
 from commonspace.core.vectors import check_positive
 from commonspace.core.warning import warn
+from commonspace.encode.columns import items_of
 
 if TYPE_CHECKING:
     from commonspace.collection.probing import Encoded, Speed
@@ -140,7 +141,7 @@ class Planning(Searching):
         found = {}
         for m in old.modalities:
             if m in new.modalities and m in table:
-                cells = list(table[m])
+                cells = items_of(table, m, None, new.kind_of(m))
                 where = np.array([i for i, x in enumerate(cells) if x is not None], np.int64)
                 if len(where):
                     unmeasured: Speed = probing.Speed()
