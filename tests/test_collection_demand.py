@@ -56,3 +56,20 @@ def test_counts_are_written_after_so_many_searches(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.json"))
     one.count("m", [["a"]])
     assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+def test_counts_of_a_migration_that_has_ended_do_not_come_back(tmp_path):
+    """Neither where it ended before they are written, nor where it ends while they are."""
+    ended = set()
+    one = Demand(tmp_path, lambda migration: migration not in ended)
+    one.count("m", [["a"]])
+    ended.add("m")
+    one.save()
+    assert not (tmp_path / "demand").exists()
+
+    said = iter([True, False])  # it ends between the look before the writing and that after it
+    other = Demand(tmp_path, lambda migration: next(said))
+    other.count("n", [["b"]])
+    other.save()
+    assert next(said, None) is None
+    assert not (tmp_path / "demand").exists()

@@ -13,7 +13,9 @@ import pytest
 from tests.fake_space import DIM, FakeSpace
 
 from commonspace import BadInput, BadItems, Collection, NotFound
+from commonspace.core.errors import CommonspaceError
 from commonspace.store import upkeep
+from commonspace.store.items import Items
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,6 +68,29 @@ def test_a_backfill_that_is_broken_off_keeps_what_it_has_made(c, monkeypatch, br
     done = c.backfill("text", space=Backwards(), vectors=known, progress=False)
     assert done.n == 6
     assert sorted(i for ids in asked[2:] for i in ids) == [4, 5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "no space left")])
+def test_a_commit_that_fails_leaves_nothing_of_it_to_the_next_one(c, monkeypatch, failure):
+    """The next write of this object must not name the file that the failed one has removed."""
+    c.add(rows(range(10)))
+    for modality in ("text", "image"):  # both columns are there, so that nothing else is written before the vectors
+        c.backfill(modality, space=Backwards(), vectors=lambda ids: [None] * len(ids), progress=False)
+    publish = Items.publish
+
+    def failing(*_):
+        raise failure
+
+    def known(ids):
+        return np.ones((len(ids), DIM))
+
+    monkeypatch.setattr(Items, "publish", failing)
+    with pytest.raises((KeyboardInterrupt, CommonspaceError)):
+        c.backfill("text", space=Backwards(), vectors=known, progress=False)
+    monkeypatch.setattr(Items, "publish", publish)
+    c.backfill("image", space=Backwards(), vectors=known, progress=False)
+    assert c.verify(progress=False).ok
+    assert c.spaces()["other"] == {"text": 0, "image": 10}
 
 
 def test_a_second_space_is_filled_from_kept_items_and_leaves_the_first_alone(c):

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -15,6 +16,8 @@ from tests.upgrades import WAYS, N, check, filled, naive, rows, upgraded
 from commonspace import BadInput, Collection, NotFound, SpaceMismatch
 from commonspace.core.bags import Bags
 from commonspace.core.vectors import unit
+from commonspace.store.records import column_name
+from commonspace.upgrade.bridges.ridge import RidgeBridge
 from commonspace.upgrade.scale import Scale
 
 
@@ -102,7 +105,7 @@ def test_an_index_on_either_side_changes_nothing(c, carries):
     before = c.search_many([{"text": str(i)} for i in range(8)], k=20, exact=True)
     c.build_index(code="scalar", cells=1, progress=False)
     assert len([s for s in c.index() if s["modality"] == "text"]) == 1
-    assert [s["modality"] for s in c.index()].count("image (bridged)") == (carries == "items")
+    assert [s["modality"] for s in c.index()].count("image (bridged)") == 1
     for one, other in zip(c.search_many([{"text": str(i)} for i in range(8)], k=20), before, strict=True):
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
     check(c.search(text="3", k=5, where="n = 2"), naive(c, {"text": "3"}, where=lambda id: id % 7 == 2), 5)
@@ -114,6 +117,31 @@ def test_what_was_carried_has_an_index_from_the_first_search_if_the_old_vectors_
     c.apply(migration(), new_space(), progress=False)
     assert {s["modality"] for s in c.index()} == {"text (bridged)", "image (bridged)"}
     check(c.search(text="3", k=5), naive(c, {"text": "3"}), 5)
+
+
+@pytest.mark.parametrize("carries", WAYS)
+def test_the_index_of_either_side_is_made_again_where_writes_have_cost_it(c, carries):
+    """Compaction writes the files anew from which segments were made, those of old vectors, too."""
+    filled(c, n=180)
+    c.build_index(code="scalar", cells=1, progress=False)
+    c.apply(migration(carries), new_space(), progress=False)
+    c.delete(list(range(0, 180, 3)))
+    c.compact(progress=False)
+
+    def live():
+        return {s["modality"]: s["live"] for s in c.index() if s["live"]}
+
+    there = {f"{m} (bridged)": c.upgrading()["modalities"][m]["bridged"] for m in ("text", "image")}
+    assert live() != there
+    built = c.build_index(code="scalar", cells=1, progress=False)
+    assert live() == there == {b.modality: b.vectors for b in built if "bridged" in b.modality}
+    check(c.search(text="4", k=9), naive(c, {"text": "4"}), 9)
+    assert c.build_index(progress=False) == [replace(b, written=0) for b in built]  # nothing to do
+    c.drop_index("text")
+    assert live().keys() == {"image (bridged)"}
+    c.drop_index()
+    assert c.index() == []
+    check(c.search(text="4", k=9), naive(c, {"text": "4"}), 9)
 
 
 def test_state_is_plain_data_and_counts(c):
@@ -337,9 +365,9 @@ def test_a_share_is_reached_although_the_first_items_cannot_be_read(c):
     assert c.backfill("text", vectors=odd, share=1.0, progress=False).n == 5
 
 
-def meanwhile(c, act):
-    """Let the new space of an open collection do something with its second call."""
-    space, calls = new_space(), []
+def meanwhile(c, act, space=None):
+    """Let the new space of an open collection, or another, do something with its second call."""
+    space, calls = space or new_space(), []
     encode = space.encode_items
 
     def meddling(items, modality, **options):
@@ -349,7 +377,7 @@ def meanwhile(c, act):
         return encode(items, modality, **options)
 
     space.encode_items = meddling
-    c._spaces["new"] = space
+    c._spaces[space.id] = space
 
 
 def test_two_backfills_at_once_leave_nothing_out(c):
@@ -360,21 +388,64 @@ def test_two_backfills_at_once_leave_nothing_out(c):
     assert {m["share"] for m in c.upgrading()["modalities"].values()} == {1.0}
 
 
-def test_a_backfill_goes_on_after_somebody_else_has_finished_the_migration(c):
-    texts = upgraded(c).upgrading()["modalities"]["text"]["items"]
-    with Collection.open(c.path) as other:
-        meanwhile(c, lambda: other.finish_upgrade(leave=True, drop_old=True))
-        assert c.backfill("text", progress=False).n == texts
-
-
-def test_a_backfill_of_what_somebody_drops_says_so(c):
+@pytest.mark.parametrize("drop_old", [True, False])
+def test_a_backfill_stops_when_somebody_else_has_finished_the_migration(c, drop_old):
     upgraded(c)
     with Collection.open(c.path) as other:
-        meanwhile(c, lambda: other.roll_back_upgrade(drop_new=True, progress=False))
-        with pytest.raises(BadInput, match="dropped the text vectors of the space new"):
-            c.backfill("text", progress=False)
-    assert c.spaces()["new"] == {}
+        meanwhile(c, lambda: other.finish_upgrade(leave=True, drop_old=drop_old))
+        with pytest.raises(BadInput, match=r"to new was finished by somebody else .* backfill\(\) makes"):
+            c.backfill(progress=False)
+    there = c.spaces()["new"]
+    assert sum(there.values()) < sum(c.spaces()["old"].values() or (79,))
+    assert c.backfill(progress=False).n == 79 - sum(there.values())
+
+
+@pytest.mark.parametrize("drop_new", [True, False])
+@pytest.mark.parametrize("carries", WAYS)
+def test_a_backfill_stops_when_somebody_else_has_rolled_back(c, carries, drop_new):
+    upgraded(c, carries)
+    with Collection.open(c.path) as other:
+        meanwhile(c, lambda: other.roll_back_upgrade(drop_new=drop_new, progress=False))
+        with pytest.raises(BadInput, match=r"to new was rolled back by somebody else .*space_id='new'"):
+            c.backfill(progress=False)
+    assert sum(c.spaces()["new"].values()) == 0 if drop_new else sum(c.spaces()["new"].values()) < 79
+    assert len(c.spaces()["new"]) < 2  # nothing was begun for the modality that comes next
+    assert {x.space for x in c._catalogue.columns()} <= {"old", "new"}
     assert c.search(text="6", k=1, against="text").ids == [6]
+    assert c.verify(progress=False).ok
+    assert c.apply(migration(carries), new_space(), progress=False)["phase"] == "serving"
+
+
+def test_carrying_over_stops_when_somebody_else_has_rolled_back(c, monkeypatch):
+    """The second modality is not begun, and no column of a migration that is gone comes back."""
+    filled(c)
+    carry, calls = RidgeBridge.carry, []
+
+    def meddling(self, X, modality=None):
+        calls.append(modality)
+        if len(calls) == 1:
+            with Collection.open(c.path) as other:
+                other.roll_back_upgrade(progress=False)
+        return carry(self, X, modality)
+
+    monkeypatch.setattr(RidgeBridge, "carry", meddling)
+    with pytest.raises(BadInput, match="was rolled back by somebody else"):
+        c.apply(migration(), new_space(), progress=False)
+    assert {x.space for x in c._catalogue.columns()} == {"old"}
+    there = c._items.snapshot().schema.names
+    assert not {column_name(m, migration().id) for m in ("text", "image")}.intersection(there)
+    assert len(calls) < 5
+    assert c.upgrading() is None
+
+
+def test_a_backfill_of_another_space_does_not_mind_the_end_of_a_migration(c):
+    upgraded(c)
+    third = Planted(id="third", dim=5, seed=9)
+    c.add_space(third)
+    with Collection.open(c.path) as other:
+        meanwhile(c, lambda: other.roll_back_upgrade(progress=False), third)
+        assert c.backfill(space_id="third", progress=False).n == 79
+    assert c.upgrading() is None
 
 
 def test_vectors_or_a_column_of_nobody_knows_which_modality_are_refused(c):
@@ -523,6 +594,14 @@ def test_after_the_finish_there_is_only_the_new_space(c, carries):
     assert not any(c.path.glob("spaces/.*"))
 
 
+def test_what_others_have_counted_does_not_come_back_after_the_end(c):
+    upgraded(c)
+    with Collection.open(c.path) as other:
+        other.search(text="4")
+        c.roll_back_upgrade(progress=False)
+    assert not (c.path / "demand").exists()
+
+
 def test_finishing_early_leaves_items_behind_only_on_request(c):
     upgraded(c)
     c.backfill("text", progress=False)
@@ -563,7 +642,9 @@ def test_items_that_came_meanwhile_and_are_not_kept_are_named_before_anything_ch
     upgraded(c)
     c.add(rows(range(100, 103)), progress=False)
     c.add([{"id": 200, "text": "200"}], keep="text", progress=False)
-    with pytest.raises(BadInput, match=r"cannot be given one.*2 of image, 2 of text.*leave=True"):
+    with pytest.raises(
+        BadInput, match=r"cannot be given one: 2 of image \(not kept\), 2 of text \(not kept\)\..*leave=True"
+    ):
         c.roll_back_upgrade(progress=False)
     assert c.upgrading()["phase"] == "serving"
     assert 100 in c.search(image="100", k=200).ids
@@ -574,6 +655,73 @@ def test_items_that_came_meanwhile_and_are_not_kept_are_named_before_anything_ch
     c.backfill("image", space_id="old", vectors=known, progress=False)
     assert c.roll_back_upgrade(leave=True, progress=False) == {"text": 2}
     assert 200 in c.search(text="200", k=200).ids
+
+
+def test_items_that_the_old_space_cannot_read_are_not_called_not_kept(c):
+    class Choosy(Planted):
+        def encode_items(self, items, modality, **options):
+            bad = {"4200", "4201"} if modality == "text" else set()
+            return super().encode_items(["broken" if x in bad else x for x in items], modality, **options)
+
+    upgraded(c)
+    c._spaces["old"] = Choosy()
+    c.add([{"id": i, "text": str(i), "image": str(i)} for i in (4200, 4201, 4202)], keep=("text", "image"))
+    c.add([{"id": 4300, "text": "4300", "image": "4300"}], keep="image", progress=False)
+    with pytest.raises(
+        BadInput,
+        match=r"given one: 2 of text \(cannot be read: 4200, it is broken and 1 more\), 1 of text \(not kept\)\. ",
+    ):
+        c.roll_back_upgrade(progress=False)
+    c.delete([4201])
+    with pytest.raises(BadInput, match=r"1 of text \(cannot be read: 4200, it is broken\), 1 of text \(not kept\)\. "):
+        c.roll_back_upgrade(progress=False)
+    assert c.roll_back_upgrade(leave=True, progress=False) == {"text": 2}
+    assert {4200, 4202, 4300} <= set(c.search(image="4200", k=99).ids)
+
+
+def test_a_modality_that_the_old_space_does_not_know_is_said_when_rolling_back(tmp_path):
+    old = old_space(modalities=["text"])
+    with Collection.create(tmp_path / "c.cs", old) as c:
+        c.add([{"id": i, "text": str(i)} for i in range(9)], keep="text", progress=False)
+        c.apply(migration(old=old), new_space(), progress=False)
+        c.add([{"id": 9, "image": "9"}], keep="image", progress=False)
+        with pytest.raises(BadInput, match=r"1 of image \(that space does not know image\)\. "):
+            c.roll_back_upgrade(progress=False)
+
+
+def test_what_a_restored_version_had_carried_over_is_carried_again(c):
+    upgraded(c)
+    c.tag("half way")
+    c.roll_back_upgrade(progress=False)
+    c.upsert([{"id": 3, "text": "4003"}], keep="text", progress=False)
+    c.restore("half way")
+    assert column_name("text", migration().id) in c._items.snapshot().schema.names
+    state = c.apply(migration(), progress=False)
+    assert state["phase"] == "serving"
+    check(c.search(text="4", k=9), naive(c, {"text": "4"}), 9)
+
+
+def test_one_that_loses_against_another_migration_leaves_nothing_behind(c, monkeypatch):
+    """Another process begins its own after this one has looked whether there is one."""
+    filled(c)
+    loses, wins = migration("queries"), migration("items")
+    look = type(c)._check_migration
+
+    def meddling(self, *arguments):
+        look(self, *arguments)
+        monkeypatch.setattr(type(c), "_check_migration", look)
+        with Collection.open(c.path) as other:
+            other.apply(wins, new_space(), progress=False)
+
+    monkeypatch.setattr(type(c), "_check_migration", meddling)
+    state = type(c)._state
+    first = [state.fget(c)] * 4
+    monkeypatch.setattr(type(c), "_state", property(lambda self: first.pop() if first else state.fget(self)))
+    with pytest.raises(BadInput, match="somebody else has begun another migration"):
+        c.apply(loses, new_space(), progress=False)
+    assert c.upgrading()["migration"] == wins.id
+    assert sorted(p.name for p in (c.path / "spaces").iterdir()) == sorted(["new", "old", wins.id])
+    assert set(c._catalogue.spaces()) == {"new", "old", wins.id}
 
 
 def test_an_unfinished_apply_can_be_rolled_back_and_refuses_to_be_finished(c, monkeypatch):

@@ -1,5 +1,7 @@
 """A plan is made of what the collection holds, or of a table; `apply` carries it out."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.planted_space import Planted, new_space, old_space, saved_spaces
@@ -96,6 +98,31 @@ def test_queries_bring_the_items_that_are_right_for_them(c):
         c.upgrade(new_space(), queries=[{"text": "1"}], **QUICK)
     with pytest.raises(NotFound, match="no column 'id'"):
         c.upgrade(new_space(), queries=queries, probes=[{"text": str(i)} for i in range(50)], **QUICK)
+
+
+def test_images_of_a_file_of_queries_are_looked_up_beside_it(c, tmp_path):
+    class Pictures(Planted):
+        def kind_of(self, modality):
+            return modality
+
+        def encode_items(self, items, modality, **options):
+            return super().encode_items([Path(x).stem for x in items], modality, **options)
+
+    def seen(items, modality, **options):
+        asked.extend(items)
+        return Planted.encode_items(new, [Path(x).stem for x in items], modality)
+
+    asked, folder = [], tmp_path / "asked"
+    folder.mkdir()
+    for i in range(40):
+        (folder / f"{i}.png").write_bytes(b"")
+    lines = ["image,relevant", *(f"{i}.png,{i}" for i in range(40))]
+    (folder / "queries.csv").write_text("\n".join(lines))
+    new = Pictures(id="new", dim=10, seed=2)
+    new.encode_items = seen
+    c._spaces["old"] = Pictures(noise=0.4)
+    c.upgrade(new, probes=60, queries=folder / "queries.csv", **QUICK)
+    assert {str(folder / f"{i}.png") for i in range(40)} <= set(map(str, asked))
 
 
 def test_the_plan_is_the_one_that_the_arrays_give(c):

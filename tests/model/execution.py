@@ -9,20 +9,26 @@ from __future__ import annotations
 import shutil
 import sys
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pyarrow as pa
 from tests.fake_space import DIM, FakeSpace
 from tests.kill.steps import Steps, die_after
 from tests.model import operations as ops
-from tests.model.oracle import COLUMNS, QUERIES, filled, picture
+from tests.model.oracle import COLUMNS, QUERIES, SCALES, filled, picture
 from tests.processes import children
 
 from commonspace import BadInput, Collection, NotFound
 from commonspace.store import chunks
+from commonspace.upgrade.bridges.swap import Swap
+from commonspace.upgrade.migration import Migration
+from commonspace.upgrade.pairs import Pairs
+from commonspace.upgrade.scale import Scale
 
 CHILDREN = children.Nursery("tests.model.execution")
 Outcome = dict[str, Any]
@@ -72,6 +78,7 @@ class Execution:
             old.export(file, progress=False)
             here = old.info()["space"]
             space, *others = (FakeSpace(id) for id in sorted(ops.SPACES, key=lambda id: id != here))
+            others += [] if old.migration is None else [old.migration]
             new = Collection.from_parquet(target, file, space, others=others, progress=False)
         tags = sorted(new.tags())
         if operation.move:
@@ -87,13 +94,13 @@ class Execution:
             with Steps(operation.step, press):
                 return do(self.collection, operation.operation)
         except KeyboardInterrupt as e:
-            if isinstance(operation.operation, ops.UseSpace):  # an object that was not told keeps its space
+            if isinstance(operation.operation, ops.MOVES):  # an object that was not told keeps its space
                 self.apply(ops.Reopen())
             return {"cut": str(e)}
 
     def _killed(self, operation: ops.Killed) -> Outcome:
         path = self.collection.path
-        beside = operation.beside and not isinstance(operation.operation, ops.UseSpace)
+        beside = operation.beside and not isinstance(operation.operation, ops.MOVES)
         if not beside:
             self.collection.close()
         child = CHILDREN.take()
@@ -154,6 +161,13 @@ def _do(c: Collection, operation: Any) -> Any:
         case ops.UseSpace(space):
             c.add_space(FakeSpace(space))
             c.use_space(space)
+        case ops.Apply(way, to):
+            (old,) = set(ops.SPACES) - {to}
+            c.apply(migration(way, old, to), FakeSpace(to), progress=False)
+        case ops.Finish(drop_old, leave):
+            return c.finish_upgrade(drop_old=drop_old, leave=leave)
+        case ops.RollBack(drop_new, leave):
+            return c.roll_back_upgrade(drop_new=drop_new, leave=leave, progress=False)
         case ops.Compact():
             c.compact(progress=False)
         case ops.CleanUp():
@@ -213,11 +227,32 @@ def observe(c: Collection, ids: list[int]) -> dict[str, Any]:
         "items": {row["id"]: {name: cell for name, cell in row.items() if name != "id"} for row in found},
         "vectors": {column: vectors(c, *column) for column in COLUMNS},
         "modalities": info["modalities"],
+        "migration": migrating(info["upgrading"]),
         "searches": [
             (q, where, _hits(c.search(_query(q), k=4, where=where and ops.sql(where), with_fields=False)))
             for q, where in QUERIES
         ],
     }
+
+
+@cache
+def migration(way: str, old: str, new: str) -> Migration:
+    """Return a migration between spaces that see the same, whose scales tell the sides from each other."""
+    same = Pairs(
+        {m: np.eye(DIM, dtype=np.float32) for m in ops.MODALITIES},
+        {m: np.eye(DIM, dtype=np.float32) for m in ops.MODALITIES},
+    )
+    bridge = None if way == "both encoders" else Swap(carries=way).fit(same)
+    return Migration(old, new, DIM, bridge, {f"->{m}": Scale(*line) for m, line in SCALES.items()})
+
+
+def migrating(state: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the oracle knows of a migration that is under way."""
+    if state is None:
+        return None
+    counts = {m: (n["items"], n["native"]) for m, n in state["modalities"].items()}
+    way = "both encoders" if state["carries"] is None else state["carries"]
+    return {"way": way, "old": state["old"], "new": state["new"], "phase": state["phase"], "counts": counts}
 
 
 def vectors(c: Collection, modality: str, space: str) -> tuple[list[int], Any]:

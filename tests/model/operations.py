@@ -20,6 +20,8 @@ FIELDS = {"n": ("int", "int64"), "w": ("string", "string"), "x": ("float", "doub
 MODALITIES = ("text", "image")
 #: The first is the one that a collection begins with.
 SPACES = ("fake0001", "fake0002")
+#: Ways of a migration: what its bridge carries, or no bridge at all.
+WAYS = ("items", "queries", "both encoders")
 #: A text that no encoder finds anything in.
 UNREADABLE = ""
 
@@ -136,6 +138,30 @@ class UseSpace(Operation):
 
 
 @dataclass(frozen=True)
+class Apply(Operation):
+    """Go over to a space by a migration from the other one."""
+
+    way: str
+    to: str
+
+
+@dataclass(frozen=True)
+class Finish(Operation):
+    """End a migration with the new space."""
+
+    drop_old: bool
+    leave: bool
+
+
+@dataclass(frozen=True)
+class RollBack(Operation):
+    """End a migration with the old space."""
+
+    drop_new: bool
+    leave: bool
+
+
+@dataclass(frozen=True)
 class Compact(Operation):
     """Rewrite the files into fewer."""
 
@@ -209,6 +235,8 @@ class Killed(Operation):
     beside: bool
 
 
+#: After these the collection may be searched by another space, which an object that was cut off does not know.
+MOVES = (UseSpace, Apply, Finish, RollBack)
 KINDS = {kind.__name__: kind for kind in (*Write.__subclasses__(), *Operation.__subclasses__()) if kind is not Write}
 
 

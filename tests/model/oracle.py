@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,8 @@ from tests.model import operations as ops
 #: Asked after every operation: query and filter.
 QUERIES = [(q, where) for q in ({"text": "small red bin"}, {"image": 3}) for where in (None, ["<", "id", 6])]
 _TIE = 1e-6
+#: Modality -> slope and shift of the scores of items that a migration has not encoded yet.
+SCALES = {"text": (0.5, 0.1), "image": (0.8, -0.2)}
 
 
 class Refused(Exception):
@@ -81,9 +83,9 @@ class State:
         return [i for i, item in self.items.items() if truth(where, {"id": i, **item}) is True]
 
     def scores(
-        self, space: str, query: dict[str, Any], against: str | None, where: ops.Filter | None
+        self, space: str, query: dict[str, Any], against: str | None, where: ops.Filter | None, old: str | None = None
     ) -> dict[int, float]:
-        """Return id -> score of all items that a search with a space can find."""
+        """Return id -> score of all items that a search with a space can find, by what `old` has of them at worst."""
         q = np.sum([vector_of(cell).astype(float) for cell in query.values()], axis=0)
         q /= np.linalg.norm(q)
         allowed = self.items if where is None else self.select(where)
@@ -92,7 +94,31 @@ class State:
             for i, cell in self.cells[m, space].items():
                 if i in allowed:
                     found[i] = max(found.get(i, -2.0), float(q @ vector_of(cell).astype(float)))
+            slope, shift = SCALES[m]
+            for i, cell in self.cells[m, old].items() if old else ():
+                if i in allowed and i not in self.cells[m, space]:
+                    found[i] = max(found.get(i, -2.0), slope * float(q @ vector_of(cell).astype(float)) + shift)
         return found
+
+    def counts(self, old: str, new: str) -> dict[str, tuple[int, int]]:
+        """Return modality -> items that have it in either space of a migration, and in the new one."""
+        found = {m: (len({*self.cells[m, old], *self.cells[m, new]}), len(self.cells[m, new])) for m in ops.MODALITIES}
+        return {m: n for m, n in found.items() if n[0]}
+
+    def lacking(self, space: str, has: str) -> dict[str, int]:
+        """Return modality -> items that have a vector of one space and none of another, where there are any."""
+        found = {m: len(set(self.cells[m, has]) - set(self.cells[m, space])) for m in ops.MODALITIES}
+        return {m: n for m, n in found.items() if n}
+
+
+@dataclass(frozen=True)
+class Under:
+    """A migration that is under way; `phase` as the collection spells it."""
+
+    way: str
+    old: str
+    new: str
+    phase: str
 
 
 class Oracle:
@@ -103,6 +129,8 @@ class Oracle:
         self.space = ops.SPACES[0]
         self.tags: dict[str, State] = {}
         self.keys: dict[str, Any] = {}  # key -> what was done under it, on which ids
+        self.under: Under | None = None
+        self.strange_streams: set[str] = set()  # keys of those that were cut off in another space than is used now
         self.begun_streams: dict[str, bool] = {}  # keys of streams that were cut off -> whether all columns are there
 
     def apply(self, operation: Any) -> Any:
@@ -128,8 +156,20 @@ class Oracle:
             before.begun_streams[operation.key] = True
         return [self.after(operation), before, *before.prepared(operation)]
 
+    @property
+    def serving(self) -> str | None:
+        """The old space of a migration that searches go through."""
+        return self.under.old if self.under is not None and self.under.phase == "serving" else None
+
     def prepared(self, operation: Any) -> list[Oracle]:
-        """Return the one state in between that is allowed: the fields of a stream come with its first chunk."""
+        """Return the one state in between that is allowed.
+
+        The fields of a stream come with its first chunk, and a migration begins before it is gone through.
+        """
+        if isinstance(operation, ops.Apply) and self.under is None and self.space != operation.to:
+            new = self.copy()
+            new.under = Under(operation.way, self.space, operation.to, "preparing")
+            return [new]
         if not isinstance(operation, ops.AddStream) or operation.key in self.keys:
             return []
         new = self.copy()
@@ -155,13 +195,15 @@ class Oracle:
 
     def same(self, other: Oracle) -> bool:
         """Return whether two hold the same now, and under the same tags."""
-        return (self.now, self.space, self.tags) == (other.now, other.space, other.tags)
+        mine, others = ((one.now, one.space, one.under, one.tags) for one in (self, other))
+        return mine == others
 
     def copy(self) -> Oracle:
         """Return a copy that does not change with this one; what is tagged never changes."""
         new = Oracle()
         new.now, new.tags, new.keys = self.now.copy(), dict(self.tags), dict(self.keys)
         new.space, new.begun_streams = self.space, dict(self.begun_streams)
+        new.under, new.strange_streams = self.under, set(self.strange_streams)
         return new
 
     # ------------------------------------------------------------ writing
@@ -251,7 +293,7 @@ class Oracle:
         return [{"id": i, **self.now.items[i]} for i in o.ids if i in self.now.items]
 
     def _search(self, o: ops.Search) -> Ranking:
-        return Ranking(self.now.scores(self.space, o.query, o.against, o.where), o.k)
+        return Ranking(self.now.scores(self.space, o.query, o.against, o.where, self.serving), o.k)
 
     # ------------------------------------------------------------ vectors of several spaces
 
@@ -262,10 +304,52 @@ class Oracle:
         return len(new)
 
     def _dropvectors(self, o: ops.DropVectors) -> None:
+        if self.under is not None and o.space == self.under.old:
+            raise Refused("a migration needs them")
         self.now.cells[o.modality, o.space].clear()
 
     def _usespace(self, o: ops.UseSpace) -> None:
-        self.space = o.space
+        if self.under is not None:
+            raise Refused("a migration is under way")
+        self._go_to(o.space)
+
+    def _go_to(self, space: str) -> None:
+        if space != self.space:
+            self.strange_streams |= set(self.begun_streams)
+        self.space = space
+
+    def _apply(self, o: ops.Apply) -> None:
+        (old,) = set(ops.SPACES) - {o.to}
+        if self.under is not None and (self.under.way, self.under.new) != (o.way, o.to):
+            raise Refused("another migration is under way")
+        if self.under is None and self.space != old:
+            raise Refused("it goes from another space")
+        self.under = Under(o.way, old, o.to, "serving")
+        self._go_to(o.to)
+
+    def _finish(self, o: ops.Finish) -> dict[str, int]:
+        if self.under is None or self.under.phase != "serving":
+            raise Refused("there is nothing to finish")
+        left = self.now.lacking(self.under.new, has=self.under.old)
+        if left and not o.leave:
+            raise Refused(f"not encoded yet: {left}")
+        return self._end(self.under.new, self.under.old if o.drop_old else None, left)
+
+    def _rollback(self, o: ops.RollBack) -> dict[str, int]:
+        if self.under is None:
+            raise Refused("there is nothing to go back from")
+        # Nothing is kept here of what items are, so that no old vectors can be made.
+        left = self.now.lacking(self.under.old, has=self.under.new) if self.serving else {}
+        if left and not o.leave:
+            raise Refused(f"without an old vector: {left}")
+        return self._end(self.under.old, self.under.new if o.drop_new else None, left)
+
+    def _end(self, space: str, dropped: str | None, left: dict[str, int]) -> dict[str, int]:
+        for m in ops.MODALITIES if dropped else ():
+            self.now.cells[m, dropped].clear()
+        self.under = None
+        self._go_to(space)
+        return left
 
     # ------------------------------------------------------------ fields, versions, files
 
@@ -307,13 +391,13 @@ class Oracle:
     def _snapshot(self, o: ops.Snapshot) -> Tags:
         same = {name for name, state in self.tags.items() if state == self.now}
         if o.move:
-            self.begun_streams = {}
+            self.begun_streams, self.strange_streams = {}, set()
             self.tags = {name: state for name, state in self.tags.items() if name in same}
         return Tags(same)
 
     def _export(self, o: ops.Export) -> None:
         if o.move:
-            self.tags, self.keys, self.begun_streams = {}, {}, {}
+            self.tags, self.keys, self.begun_streams, self.strange_streams = {}, {}, {}, set()
 
 
 @dataclass
@@ -346,13 +430,16 @@ class Ranking:
         )
 
 
-def disagreement(state: State, space: str, seen: dict[str, Any]) -> str | None:
+def disagreement(state: State, space: str, under: Under | None, seen: dict[str, Any]) -> str | None:
     """Return in words the first difference between a state and what `execution.observe` saw; None if there is none."""
+    serving = under.old if under is not None and under.phase == "serving" else None
+    migration = None if under is None else {**asdict(under), "counts": state.counts(under.old, under.new)}
     for what, have, want in (
         ("len", seen["len"], len(state.items)),
         ("space", seen["space"], space),
         ("begun", seen["begun"], state.begun),
         ("fields", seen["fields"], state.fields),
+        ("migration", seen["migration"], migration),
     ):
         if have != want:
             return f"{what} is {have}, not {want}"
@@ -365,10 +452,11 @@ def disagreement(state: State, space: str, seen: dict[str, Any]) -> str | None:
         want = np.array([vector_of(cells[i]) for i in ids], np.float32).reshape(len(ids), DIM)
         if ids and (wrong := np.flatnonzero(np.abs(matrix - want).max(axis=1) > _TIE)).size:
             return f"the vector of {m} in {of} of item {ids[wrong[0]]} is not that of {cells[ids[wrong[0]]]!r}"
-        if of == space and seen["modalities"].get(m, 0) != len(cells):
-            return f"info counts {seen['modalities'].get(m, 0)} {m}, not {len(cells)}"
+        every = {*cells, *(state.cells[m, serving] if serving else ())}
+        if of == space and seen["modalities"].get(m, 0) != len(every):
+            return f"info counts {seen['modalities'].get(m, 0)} {m}, not {len(every)}"
     for query, where, hits in seen["searches"]:
-        if (best := Ranking(state.scores(space, query, None, where), 4)) != hits:
+        if (best := Ranking(state.scores(space, query, None, where, serving), 4)) != hits:
             return f"search {query} where {where} found {hits}, not {best}"
     return None
 

@@ -79,7 +79,9 @@ class Run:
 
     def _difference(self, oracle: Oracle) -> str | None:
         c = self.execution.collection
-        return disagreement(oracle.now, oracle.space, observe(c, sorted(self.ids))) or self._difference_of_tags(oracle)
+        return disagreement(
+            oracle.now, oracle.space, oracle.under, observe(c, sorted(self.ids))
+        ) or self._difference_of_tags(oracle)
 
     def _difference_of_tags(self, oracle: Oracle) -> str | None:
         c = self.execution.collection
@@ -87,7 +89,9 @@ class Run:
             return f"tags are {sorted(c.tags())}, not {sorted(oracle.tags)}"
         for name, state in oracle.tags.items():
             with open_collection(c.path, version=name) as old:
-                if (problem := disagreement(state, oracle.space, observe(old, sorted(self.ids)))) is not None:
+                if (
+                    problem := disagreement(state, oracle.space, oracle.under, observe(old, sorted(self.ids)))
+                ) is not None:
                     return f"as of tag {name}: {problem}"
         return None
 

@@ -81,3 +81,14 @@ def test_too_few_scores_are_refused():
     s, right = answers(200)
     with pytest.raises(BadInput, match="at least 20"):
         migrate_calibrator(calibration(s, right, resamples=10), s, s[:5])
+
+
+def test_what_cannot_be_moved_is_refused():
+    s, right = answers(200)
+    old = calibration(s, right, resamples=10)
+    with pytest.raises(BadInput, match="not float"):
+        migrate_calibrator(0.5, s, s)
+    with pytest.raises(BadInput, match=r"all 200 new scores are 0.5"):
+        migrate_calibrator(old, s, np.full(200, 0.5))
+    with pytest.raises(BadInput, match="right must hold one number"):
+        migrate_calibrator(old, s, s, ["yes"] * 200)

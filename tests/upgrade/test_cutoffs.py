@@ -157,6 +157,21 @@ def test_equal_scores_and_half_precision_are_taken():
         ({"cutoff": 2.0}, "0 of 100 old scores"),
         ({"cutoff": -1.0}, "100 of 100"),
         ({"cutoff": np.nan}, "0 of 100"),
+        ({"cutoff": "0.5"}, "the cut-off must be a number"),
+        ({"cutoff": None}, "the cut-off must be a number"),
+        ({"cutoff": True}, "the cut-off must be a number"),
+        ({"cutoff": [0.5]}, "the cut-off must be a number"),
+        ({"cutoff": 0.5j}, "the cut-off must be a number"),
+        ({"old_scores": np.full(100, 0.5)}, "100 of 100"),
+        ({"new_scores": np.full(100, 0.5)}, "all 100 new scores are 0.5: no cut-off"),
+        ({"new_scores": np.full(100, 0.5), "right": np.arange(100) % 2}, "all 100 new scores are 0.5: no cut-off"),
+        ({"old_scores": ["a"] * 100}, "old_scores must hold one number"),
+        ({"right": np.zeros(100)}, r"none is right: .* precision=, or leave right out"),
+        ({"right": ["yes"] * 100}, "yes or no"),
+        ({"right": 1}, "yes or no"),
+        ({"right": np.array(True)}, "yes or no"),
+        ({"groups": 3}, "one label"),
+        ({"confidence": 2}, "confidence must lie between"),
         ({"old_scores": np.zeros(5)}, "at least 20"),
         ({"new_scores": np.full(100, np.nan)}, "NaN"),
         ({"right": np.full(100, 0.5)}, "yes or no"),
@@ -170,3 +185,21 @@ def test_what_says_nothing_is_refused(changes, words):
     s, _ = answers(100)
     with pytest.raises(BadInput, match=words):
         migrate_cutoff(**{"cutoff": 0.5, "old_scores": s, "new_scores": s, **changes})
+
+
+def test_a_cutoff_may_be_any_number():
+    s, _ = answers(100)
+    for cutoff in (0.5, np.float32(0.5), np.array(0.5)):
+        assert migrate_cutoff(cutoff, s, s, resamples=5).old == 0.5
+    assert migrate_cutoff(0, s - 0.5, s, resamples=5).old == 0.0
+
+
+def test_what_cannot_be_kept_or_told_is_said():
+    s, right = answers(200)
+    two = np.where(s > 0.5, 0.8, 0.2)
+    assert "many new answers are of one score: " in "\n".join(migrate_cutoff(0.9, s, two, resamples=20).doubts)
+    assert not any("one score" in d for d in migrate_cutoff(0.9, s, s**2, resamples=20).doubts)
+    every = migrate_cutoff(0.5, s, s, (right, np.ones(200)), resamples=20)
+    assert every.doubts[0].startswith("all new answers are right")
+    none = migrate_cutoff(0.5, s, s, (right, np.zeros(200)), resamples=20)
+    assert none.doubts[0].startswith("no cut-off of the new space reaches")

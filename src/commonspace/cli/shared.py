@@ -69,14 +69,14 @@ def space_or_migration(path: Path) -> Any:
     return Space.load(path) if saved_migration(path) is None else Migration.load(path)
 
 
-def sheet(head: list[str], rows: list[list[Any]]) -> None:
-    """Print a table; what stands in its cells is shown as it is, brackets too."""
+def sheet(head: list[str], rows: list[list[Any]], *, err: bool = False) -> None:
+    """Print a table, or a remark that is one (`err`); what stands in its cells is shown as it is, brackets too."""
     grid = Sheet(*head, box=None, show_header=any(head), header_style="bold", pad_edge=False)
     for row in rows:
         grid.add_row(*(Text(str(cell)) for cell in row))
-    console = Console()
+    console = Console(stderr=err)
     if not console.is_terminal:
-        console = Console(width=200)  # a pipe has no width of its own; do not fold lines at 80
+        console = Console(stderr=err, width=200)  # a pipe has no width of its own; do not fold lines at 80
     console.print(grid)
 
 

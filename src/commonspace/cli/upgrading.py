@@ -1,4 +1,4 @@
-"""Commands that bring a collection to another space: plan, apply, backfill, status, finish, rollback."""
+"""Commands that bring a collection to another space: plan, apply, backfill, status, cutoff, finish, rollback."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from commonspace.cli.shared import (
     CollectionPath,
     Columns,
+    HubsOption,
     Json,
     OnError,
     SpacePath,
@@ -19,7 +20,8 @@ from commonspace.cli.shared import (
     remark,
     sheet,
 )
-from commonspace.core.errors import BadInput
+from commonspace.cli.words import SHOWN, in_words, short
+from commonspace.core.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from commonspace.collection import Collection
@@ -36,6 +38,7 @@ Leave = Annotated[bool, typer.Option("--leave", help="Do it although items are n
 
 
 @upgrade.command()
+@in_words
 def plan(
     collection: CollectionPath,
     space: SpacePath,
@@ -67,6 +70,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Measure what a new space would bring and what each way to it keeps and costs; nothing is changed."""
+    from commonspace.cli.planned import shown
     from commonspace.collection import Collection
     from commonspace.space import Space
 
@@ -74,13 +78,19 @@ def plan(
         raise BadInput("--probes is a table, --items draws from the collection: give one of them")
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"--out {out} exists already: choose another name, or remove it first")
+    _check_columns(queries, "--queries", {"--relevant": relevant})
+    columns = assignments(column, "--column")
+    _check_columns(probes, "--probes", {f"--column {m}={name}": name for m, name in columns.items()})
     options: dict[str, Any] = {"bridges": bridge, "keep": keep, "metric": metric}
     if share:
         options["shares"] = share
     with Collection.open(collection) as opened:
+        fields = opened.info()["fields"]
+        if group is not None and probes is None and group not in fields:
+            raise NotFound(f"--group: {collection} has no field {group!r}; it has {', '.join(fields) or 'none'}")
         found = opened.upgrade(
             Space.load(space), probes=probes if probes is not None else items,
-            columns=assignments(column, "--column") or None, group=group, queries=queries, relevant=relevant,
+            columns=columns or None, group=group, queries=queries, relevant=relevant,
             random_state=seed, on_error=on_error, **options,
         )  # fmt: skip
     if out is not None:
@@ -88,12 +98,13 @@ def plan(
     if as_json:
         print_json(found.to_dict())
     else:
-        typer.echo(str(found))
+        typer.echo(shown(found))
         if out is not None and found.verdict != "do not upgrade":
             typer.echo(f"\ncommonspace upgrade apply {collection} {out} {space} carries it out")
 
 
 @upgrade.command()
+@in_words
 def apply(
     collection: CollectionPath,
     plan: PlanPath,
@@ -106,11 +117,15 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Let a collection use the new space from now on; old items are found through the plan's bridge."""
+    from commonspace.cli.planned import list_ways
     from commonspace.collection import Collection
     from commonspace.space import Space
     from commonspace.upgrade.plan import Plan
 
     chosen = Plan.load(plan)
+    if option is not None and option not in {o.name for o in chosen.options}:
+        nearest = list_ways(chosen, option)
+        raise BadInput(f"the plan in {plan} has no option {option!r}; the nearest is --option {nearest!r}")
     with Collection.open(collection) as opened:
         opened.apply(
             chosen if option is None else chosen.migration(option), None if space is None else Space.load(space)
@@ -122,6 +137,7 @@ def apply(
 
 
 @upgrade.command()
+@in_words
 def backfill(
     collection: CollectionPath,
     modality: Annotated[
@@ -160,6 +176,7 @@ def backfill(
 
 
 @upgrade.command()
+@in_words
 def status(collection: CollectionPath, as_json: Json = False) -> None:
     """Say how far the migration of a collection is."""
     from commonspace.collection import Collection
@@ -169,6 +186,49 @@ def status(collection: CollectionPath, as_json: Json = False) -> None:
 
 
 @upgrade.command()
+@in_words
+def cutoff(
+    collection: CollectionPath,
+    score: Annotated[float, typer.Argument(metavar="CUTOFF", help="Hits of at least this score were used.")],
+    queries: Annotated[
+        Path, typer.Option("--queries", "-q", help="Table of typical queries, in columns named like modalities.")
+    ],
+    relevant: Annotated[
+        str, typer.Option("--relevant", help="Its column of the ids that are right; without it shares are kept.")
+    ] = "relevant",
+    precision: Annotated[
+        float | None, typer.Option("--precision", help="Precision to keep; by default that of the old cut-off.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many hits of each query.")] = 10,
+    where: Annotated[str | None, typer.Option("--where", "-w", help="SQL condition on the fields.")] = None,
+    against: Annotated[str | None, typer.Option(help="Stored modality to compare with; by default every one.")] = None,
+    hubs: HubsOption = None,
+    space: Annotated[
+        str | None,
+        typer.Option("--from", help="Space of the cut-off, the first digits do; by default the migration's old."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the interval.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Say which score takes the place of a cut-off that was chosen on searches of the old space."""
+    from commonspace.collection import Collection
+
+    if relevant != "relevant":
+        _check_columns(queries, "--queries", {"--relevant": relevant})
+    with Collection.open(collection) as opened:
+        alike = [one for one in opened.spaces() if space is not None and one.startswith(space)]
+        found = opened.migrate_cutoff(
+            score, queries, k=k, where=where, against=against, hubs=hubs, relevant=relevant, precision=precision,
+            space_id=alike[0] if len(alike) == 1 else space, random_state=seed,
+        )  # fmt: skip
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(short(str(found)))
+
+
+@upgrade.command()
+@in_words
 def finish(
     collection: CollectionPath,
     drop_old: Annotated[bool, typer.Option("--drop-old", help="Drop the vectors of the old space, too.")] = False,
@@ -179,10 +239,11 @@ def finish(
 
     with Collection.open(collection) as opened:
         left = opened.finish_upgrade(drop_old=drop_old, leave=leave)
-        typer.echo(f"{collection} uses the space {opened.space.id}{_left(left)}")
+        typer.echo(f"{collection} uses the space {opened.space.id[:SHOWN]}{_left(left)}")
 
 
 @upgrade.command()
+@in_words
 def rollback(
     collection: CollectionPath,
     drop_new: Annotated[bool, typer.Option("--drop-new", help="Drop the vectors of the new space, too.")] = False,
@@ -193,7 +254,7 @@ def rollback(
 
     with Collection.open(collection) as opened:
         left = opened.roll_back_upgrade(drop_new=drop_new, leave=leave)
-        typer.echo(f"{collection} uses the space {opened.space.id} again{_left(left)}")
+        typer.echo(f"{collection} uses the space {opened.space.id[:SHOWN]} again{_left(left)}")
 
 
 def _left(left: dict[str, int]) -> str:
@@ -207,13 +268,37 @@ def _say(opened: Collection, as_json: bool) -> None:
         print_json(state)
         return
     if state is None:
-        typer.echo(f"{opened.path} uses the space {opened.info()['space']}; no migration is under way")
+        typer.echo(f"{opened.path} uses the space {opened.info()['space'][:SHOWN]}; no migration is under way")
         return
-    through = "both encoders" if state["bridge"] is None else f"{state['bridge']}, which carries {state['carries']}"
-    typer.echo(f"From {state['old']} to {state['new']} through {through}; {state['phase']} since {state['since']}")
+    old, new = state["old"][:SHOWN], state["new"][:SHOWN]
+    typer.echo(f"From {old} to {new} through {_way(opened, state)}; {state['phase']} since {state['since']}")
     head = ["modality", "items", "of the new space", "through the bridge", "share"]
     rows = [
         [m, f"{n['items']:,}", f"{n['native']:,}", f"{n['bridged']:,}", f"{n['share']:.1%}"]
         for m, n in state["modalities"].items()
     ]
     sheet(head, rows)
+
+
+def _way(opened: Collection, state: dict[str, Any]) -> str:
+    """Return what a migration goes through, by the name that plans give it."""
+    from commonspace.core.registry import name_of
+
+    if state["bridge"] is None:
+        return "both encoders"
+    migration = opened.migration if state["carries"] is not None else None
+    if migration is None or migration.bridge is None:
+        return f"a bridge that is damaged (`commonspace repair {opened.path}` says more)"
+    return f"{name_of(migration.bridge)} of {state['carries']}"
+
+
+def _check_columns(path: Path | None, option: str, wanted: dict[str, str]) -> None:
+    """Raise `NotFound` if a table that an option names lacks a column that another one names."""
+    if path is None or not wanted:
+        return
+    from commonspace.core.tables import read_table
+
+    there = read_table(path).columns
+    for other, name in wanted.items():
+        if name not in there:
+            raise NotFound(f"{option} {path} has no column {name!r}, which {other} names; it has {', '.join(there)}")

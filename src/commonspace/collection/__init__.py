@@ -16,6 +16,7 @@ from commonspace.collection.keeping import Keeping
 from commonspace.collection.mending import Mending
 from commonspace.collection.planning import Planning
 from commonspace.collection.portable import Portable
+from commonspace.collection.scores import Scores
 from commonspace.collection.tuning import Tuning
 from commonspace.collection.upgrading import Upgrading
 from commonspace.collection.writing import Writing
@@ -26,5 +27,5 @@ from commonspace.store.ingest import Added
 __all__ = ["Added", "Built", "Collection", "Copied", "Hit", "Hits"]
 
 
-class Collection(Examined, Planning, Writing, Upgrading, Tuning, Keeping, Portable, Mending):
+class Collection(Examined, Planning, Scores, Writing, Upgrading, Tuning, Keeping, Portable, Mending):
     """A folder of items; made by `create`, opened by `open`."""

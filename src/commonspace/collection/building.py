@@ -196,7 +196,7 @@ class Building(Indexing):
     def _carry_out(self, asked: Asked, *, progress: bool) -> list[Built]:
         """Build the index of each modality that is asked for."""
         now = self._items.snapshot()
-        there = [*self._catalogue.columns(self._space_id), *self._carried_columns()]
+        there = [*self._catalogue.columns(self._space_id), *self._bridged_columns()]
         columns = [c for c in there if asked.modality in (None, c.modality) and c.name in now.schema.names]
         return [self._build(now, column, asked, progress) for column in columns]
 

@@ -2,7 +2,8 @@
 
 Counts are kept in memory and written now and then to a small file of this object's own below `demand/`; whoever fills
 in adds up the files of all. Nothing depends on them: lost counts cost some order, and errors of the disk are passed
-over.
+over. Counts of a migration that has ended are not written: whoever ends it removes all there are after that, and who
+has written meanwhile looks again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,12 @@ class Demand:
     ----------
     folder : Path
         The collection.
+    underway : callable
+        Says whether a migration is still under way.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, underway: Callable[[str], bool] = lambda migration: True) -> None:
+        self._underway = underway
         self._root = folder / FOLDER
         self._name = f"{secrets.token_hex(8)}.json"
         self._lock = threading.Lock()
@@ -62,11 +66,16 @@ class Demand:
             if self._migration is None or not self._unsaved:
                 return
             self._unsaved, self._saved_at = 0, time.monotonic()
+            if not self._underway(self._migration):
+                return
             place = self._root / self._migration
             place.mkdir(parents=True, exist_ok=True)
             draft = place / f".{self._name}.part"
             draft.write_text(json.dumps(self._counts.most_common(_MOST)))
             os.replace(draft, place / self._name)
+            if not self._underway(self._migration):
+                shutil.rmtree(place)
+                self._root.rmdir()
 
     def total(self, migration: str) -> Counter[Any]:
         """Return id -> how often it was found, by whatever process, the latest searches of others perhaps left out."""

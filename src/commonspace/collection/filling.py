@@ -20,6 +20,7 @@ from commonspace.core.method import check_choice
 from commonspace.store import backfill as filling
 from commonspace.store import incoming
 from commonspace.store.backfill import Backfilled, Source
+from commonspace.store.migrating import Underway, check_underway
 from commonspace.store.records import VectorColumn, column_name
 from commonspace.store.snapshot import Snapshot
 
@@ -104,7 +105,8 @@ class Backfilling(Migrating, Spacing):
         NotFound
             If there is no such space, or nothing to encode a named modality from.
         BadInput
-            If `column` or `vectors` do not say of which modality; an argument out of its range.
+            If `column` or `vectors` do not say of which modality; an argument out of its range; if somebody else
+            ends the migration meanwhile (what was committed before stays).
         BadItems
             If an item cannot be encoded; what was done until then stays.
         """
@@ -190,7 +192,7 @@ class Backfilling(Migrating, Spacing):
                     if modality is not None and self._items.snapshot().version:
                         raise
                     continue
-                parts.append(self._fill(space, name, make, order, share, stopped, progress, advance))
+                parts.append(self._fill(space, name, make, order, share, underway, stopped, progress, advance))
             return self._joined(parts)
 
         return run
@@ -202,12 +204,13 @@ class Backfilling(Migrating, Spacing):
         make: filling.Encoding,
         order: pa.Array,
         share: float | None,
+        underway: Underway | None,
         stopped: Callable[[], bool],
         progress: bool,
         advance: Callable[[int], None],
     ) -> Backfilled:
         """Fill in one modality."""
-        column = self._catalogue.add_column(modality, space.id, space.dim)
+        column, check = self._to_write(modality, space.id, space.dim, underway)
 
         def lacking(now: Snapshot) -> Mask:
             return ~now.present(column.name) & make.possible(now)
@@ -232,9 +235,22 @@ class Backfilling(Migrating, Spacing):
                 yield late
 
         return filling.backfill(
-            self._items, column, make, passes=passes(), stopped=stopped,
+            self._items, column, make, passes=passes(), check=check, stopped=stopped,
             progress=progress, advance=advance,
         )  # fmt: skip
+
+    def _to_write(
+        self, modality: str, space: str, dim: int, underway: Underway | None
+    ) -> tuple[VectorColumn, Callable[[], None]]:
+        """Return a column to be filled, and what raises `Over` once a migration that wants it has ended."""
+
+        def check() -> None:
+            if underway is not None and space in (underway.id, underway.old, underway.new):
+                check_underway(self._catalogue, underway)
+
+        with self._catalogue.writing():
+            check()
+            return self._catalogue.add_column(modality, space, dim), check
 
     def _wanted(self, now: Snapshot, column: VectorColumn, lacking: Mask, share: float | None) -> int:
         """Return how many more items shall have a vector of a column."""
@@ -274,7 +290,7 @@ class Backfilling(Migrating, Spacing):
         for old in self._catalogue.columns(underway.old):
             if modality not in (None, old.modality) or old.name not in self._items.snapshot().schema.names:
                 continue
-            column = self._catalogue.add_column(old.modality, underway.id, migration.dim)
+            column, check = self._to_write(old.modality, underway.id, migration.dim, underway)
             native = column_name(old.modality, underway.new)
             assert migration.bridge is not None
             make = filling.Converting(old.name, old.dim, partial(migration.bridge.carry, modality=old.modality))
@@ -283,8 +299,9 @@ class Backfilling(Migrating, Spacing):
                 return np.flatnonzero(now.present(old) & ~now.present(native))
 
             done = filling.backfill(
-                self._items, column, make, passes=(turn,), stopped=stopped, progress=progress, advance=advance
-            )
+                self._items, column, make, passes=(turn,), check=check, stopped=stopped, progress=progress,
+                advance=advance,
+            )  # fmt: skip
             parts.append(done)
         return self._joined(parts)
 

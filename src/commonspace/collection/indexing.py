@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from commonspace.collection.opened import Opened
-from commonspace.core.errors import NotFound
+from commonspace.core.errors import Corrupt, NotFound
 from commonspace.core.registry import name_of
 from commonspace.search.best import Gallery, Searchable
 from commonspace.search.planner import Plan, Settings
 from commonspace.store import incoming
 from commonspace.store.catalogue import now as stamp
+from commonspace.store.migrating import Underway
 from commonspace.store.records import VectorColumn
 from commonspace.store.snapshot import Snapshot
 
@@ -28,16 +29,17 @@ class Indexing(Opened):
     def drop_index(self, modality: str | None = None) -> int:
         """Remove the index of a modality, or of all; return how many segments there were."""
         self._items.check_writable()
-        doomed = [e.id for c in self._columns(modality) for e in self._segments.entries(c.name)]
+        columns = self._columns(modality, bridged=True)
+        doomed = [e.id for c in columns for e in self._segments.entries(c.name)]
         self._segments.remove(doomed)
         with self._catalogue.writing() as ledger:
-            ledger.remove("settings", *(c.name for c in self._columns(modality)))
+            ledger.remove("settings", *(c.name for c in columns))
         return len(doomed)
 
     def index(self) -> list[dict[str, Any]]:
         """Return what the index holds, a dict a segment: modality, code, vectors, live ones, bytes, what was tuned."""
         now, found = self._items.snapshot(), []
-        for column in [*self._columns(None), *self._carried_columns()]:
+        for column in self._columns(None, bridged=True):
             for entry, part in self._parts(now, column):
                 segment = part.segment
                 found.append(
@@ -131,18 +133,30 @@ class Indexing(Opened):
         entries = self._segments.entries(column.name)
         return dict(entries[-1].about.get("workload", {})) if entries else {}
 
-    def _carried_columns(self) -> list[VectorColumn]:
-        """Return the columns that a bridge has filled and searches go through."""
+    def _bridged_columns(self) -> list[VectorColumn]:
+        """Return the columns besides those of the space that searches go through while a migration is under way.
+
+        Where a bridge has filled any, they are those; else they are the old ones.
+        """
         underway = self._state.serving
-        return [] if underway is None else self._catalogue.columns(underway.id)
+        return [] if underway is None else self._catalogue.columns(self._served_by(underway))
+
+    def _served_by(self, underway: Underway) -> str:
+        """Return the space of the columns in which items are found that wait for vectors of the new one."""
+        try:
+            return underway.id if self._migration_of(underway).stores else underway.old
+        except Corrupt:  # nobody can search, but the rest can be told
+            return underway.id
 
     def _label(self, column: VectorColumn) -> str:
         """Return what a column is called before users."""
         underway = self._state.underway
-        return column.modality if underway is None or column.space != underway.id else f"{column.modality} (bridged)"
+        bridged = underway is not None and column.space in (underway.id, self._state.serving and underway.old)
+        return f"{column.modality} (bridged)" if bridged else column.modality
 
-    def _columns(self, modality: str | None) -> list[VectorColumn]:
-        columns = self._catalogue.columns(self._space_id)
+    def _columns(self, modality: str | None, *, bridged: bool = False) -> list[VectorColumn]:
+        """Return the columns of the space, or those of one modality; `bridged` adds what else searches go through."""
+        columns = [*self._catalogue.columns(self._space_id), *(self._bridged_columns() if bridged else ())]
         if modality is None:
             return columns
         incoming.check_modalities([modality], self.space.modalities)

@@ -57,7 +57,7 @@ class Opened:
         self._mapped: tuple[Callable[[], Snapshot | None], dict[str, dict[str, Part]]] = (lambda: None, {})
         self._background: list[threading.Thread] = []
         self._closing = threading.Event()
-        self._demand = Demand(path)
+        self._demand = Demand(path, self._is_underway)
 
     @classmethod
     def create(
@@ -212,6 +212,10 @@ class Opened:
     def _state(self) -> State:
         """What searches go by now; of an earlier version, what they went by when it was opened."""
         return self._opened_with if self._items.fixed is not None else state_of(self._catalogue)
+
+    def _is_underway(self, migration: str) -> bool:
+        underway = state_of(self._catalogue).underway
+        return underway is not None and underway.id == migration
 
     @property
     def _space_id(self) -> str:

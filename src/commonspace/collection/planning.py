@@ -13,6 +13,7 @@ from commonspace.core.random import RandomState, generator
 from commonspace.core.tables import Table, read_table
 from commonspace.core.vectors import check_positive
 from commonspace.core.warning import warn
+from commonspace.encode.columns import items_of
 
 if TYPE_CHECKING:
     from commonspace.collection.probing import Encoded, Speed
@@ -136,11 +137,11 @@ class Planning(Searching):
         if queries is None:
             return {}, []
         table: Table = read_table(queries)
-        answers = [_listed(cell) for cell in table[relevant]]
+        answers = [listed(cell) for cell in table[relevant]]
         found = {}
         for m in old.modalities:
             if m in new.modalities and m in table:
-                cells = list(table[m])
+                cells = items_of(table, m, None, new.kind_of(m))
                 where = np.array([i for i, x in enumerate(cells) if x is not None], np.int64)
                 if len(where):
                     unmeasured: Speed = probing.Speed()
@@ -155,7 +156,7 @@ class Planning(Searching):
         return found, answers
 
 
-def _listed(cell: Any) -> list[Any]:
+def listed(cell: Any) -> list[Any]:
     """Return one id, several or none as a list."""
     if cell is None:
         return []

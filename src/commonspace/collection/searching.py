@@ -27,6 +27,7 @@ from commonspace.search.query import RAW, Encode, compose, parts_of
 from commonspace.search.sides import Side
 from commonspace.store import folder as folders
 from commonspace.store import incoming, payload
+from commonspace.store.migrating import State
 from commonspace.store.records import VectorColumn, column_name
 from commonspace.store.snapshot import Snapshot
 
@@ -220,24 +221,7 @@ class Searching(Migrating):
         incoming.check_modalities(chosen, space.modalities)
         fields = now.choose_fields(with_fields)
         masks = {one: _Mask.of(now, one) for one in dict.fromkeys(filters)}
-        encode = _once(space)
-        Q = compose(asked, encode, space.dim, weights)
-        known = self._catalogue.columns()
-        columns = [c for c in known if c.space == state.space and c.modality in chosen]
-        native: Sequence[Searchable]
-        if hubs is None:
-            native = [self._gallery(now, c, exact=exact) for c in columns]
-        else:
-            plain = [Gallery(c.modality, *now.matrix(c.name, c.dim)) for c in columns]
-            native = self._hubs.apply(plain, asked, space.bank)
-        bridged: list[Side] = []
-        if state.serving is not None:
-            native = [replace(g, side=NATIVE) for g in native]  # type: ignore[type-var]
-            crossing = self._crossing(state.serving, known)
-            bridged = self._bridged.sides(
-                crossing, now, asked, Q, lambda: crossing.queries(asked, encode, weights), chosen,
-                hubs=hubs is not None, exact=exact,
-            )  # fmt: skip
+        Q, native, bridged = self._asked_of(state, now, asked, chosen, weights, hubs=hubs is not None, exact=exact)
         answers: dict[int, tuple[list[Found], Explanation]] = {}
         for one, mask in masks.items():
             group = [i for i, f in enumerate(filters) if f == one]
@@ -256,6 +240,38 @@ class Searching(Migrating):
         if state.serving is not None and self._items.fixed is None:
             self._demand.count(state.serving.id, (one.ids for one in hits))
         return hits
+
+    def _asked_of(
+        self,
+        state: State,
+        now: Snapshot,
+        asked: Sequence[Mapping[str, Any]],
+        chosen: Sequence[str],
+        weights: Mapping[str, float] | None,
+        *,
+        hubs: bool,
+        exact: bool,
+    ) -> tuple[np.ndarray, list[Searchable], list[Side]]:
+        """Return queries as vectors of the space of a state, its galleries, and those across a migration's bridge."""
+        space = self._space_of(state.space)
+        encode = _once(space)
+        Q = compose(asked, encode, space.dim, weights)
+        known = self._catalogue.columns()
+        columns = [c for c in known if c.space == state.space and c.modality in chosen]
+        native: list[Searchable]
+        if hubs:
+            plain = [Gallery(c.modality, *now.matrix(c.name, c.dim)) for c in columns]
+            native = list(self._hubs.apply(plain, asked, space.bank))
+        else:
+            native = [self._gallery(now, c, exact=exact) for c in columns]
+        if state.serving is None:
+            return Q, native, []
+        native = [replace(g, side=NATIVE) for g in native]  # type: ignore[type-var]
+        crossing = self._crossing(state.serving, known)
+        bridged = self._bridged.sides(
+            crossing, now, asked, Q, lambda: crossing.queries(asked, encode, weights), chosen, hubs=hubs, exact=exact
+        )
+        return Q, native, bridged
 
     def info(self) -> dict[str, Any]:
         """Return what the collection holds, as plain data.

@@ -1,4 +1,4 @@
-"""From one space to another while the collection is in use: apply, finish, roll back.
+"""From one space to another while the collection is in use: apply; finish and roll back are in `ending`.
 
 Each of them changes what searches go by in one transaction of the catalogue, together with the version of the items
 that belongs to it. What is long is done before that, in steps that are committed one by one, so that a call that was
@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from commonspace.collection.building import Building
-from commonspace.collection.filling import Backfilling
+from commonspace.collection.ending import Ending
 from commonspace.core.errors import BadInput, NotFound, SpaceMismatch
-from commonspace.store import backfill as filling
 from commonspace.store import folder as folders
 from commonspace.store import migrating
 from commonspace.store.ledger import Ledger
-from commonspace.store.migrating import PREPARING, SERVING, Underway
+from commonspace.store.migrating import PREPARING, SERVING
 from commonspace.store.records import column_name
 from commonspace.store.snapshot import Snapshot
 
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
 _ROUNDS = 5
 
 
-class Upgrading(Backfilling, Building):
+class Upgrading(Ending, Building):
     """The part of `Collection` that goes from one space to another."""
 
     def apply(self, plan: Any, new_space: Space | None = None, *, progress: bool = True) -> dict[str, Any]:
@@ -86,103 +83,6 @@ class Upgrading(Backfilling, Building):
         self._known_space_id = migration.new
         return self._told()
 
-    def finish_upgrade(self, *, drop_old: bool = False, leave: bool = False) -> dict[str, int]:
-        """End the migration: from now on there is only the new space.
-
-        What the bridge has carried over is dropped. Files go with the next `clean_up`.
-
-        Parameters
-        ----------
-        drop_old : bool
-            Drop the vectors of the old space, too. Without it `use_space` leads back for the items that have them.
-        leave : bool
-            Finish although items have no vector of the new space; they are not found any more.
-
-        Returns
-        -------
-        dict
-            Modality -> items that are left without a vector.
-
-        Raises
-        ------
-        BadInput
-            If there is no migration to finish, or items still need the bridge.
-        """
-        self._items.check_writable()
-        self._items.sync()
-        with self._items.writing() as now:
-            underway = self._underway()
-            if underway.phase != SERVING:
-                raise BadInput(
-                    f"{self._path} still uses the space {underway.old}: call apply again, which goes on where it was, "
-                    "or roll_back_upgrade()"
-                )
-            left = self._waiting(now, underway)
-            if left and not leave:
-                raise BadInput(
-                    f"items have no vector of the new space yet and would not be found any more: {_counted(left)}. "
-                    "backfill() encodes those that are kept or are fields; backfill(modality, vectors=...) "
-                    "takes vectors of the others; upsert gives an item anew; leave=True finishes without them"
-                )
-            spaces = {underway.id, *([underway.old] if drop_old else [])}
-            self._end(underway, underway.new, [c.name for c in self._catalogue.columns() if c.space in spaces])
-        self._ended(underway, underway.new)
-        return left
-
-    def roll_back_upgrade(
-        self, *, drop_new: bool = False, leave: bool = False, progress: bool = True
-    ) -> dict[str, int]:
-        """Give the migration up: the old space encodes queries and new items again, in every process.
-
-        Old vectors are all there. Items that came or changed meanwhile have none, and get them first, from what is kept
-        of them.
-
-        Parameters
-        ----------
-        drop_new : bool
-            Drop the vectors of the new space, too; otherwise they wait for another migration.
-        leave : bool
-            Go back although items cannot be given a vector of the old space; they are not found any more.
-        progress : bool
-            Show progress bars on terminals.
-
-        Returns
-        -------
-        dict
-            Modality -> items that are left without a vector.
-
-        Raises
-        ------
-        BadInput
-            If there is no migration, or items cannot be encoded by the old space.
-        """
-        self._items.check_writable()
-        underway = self._underway()
-        unreadable: set[Any] = set()
-        for number in range(_ROUNDS):
-            if underway.phase == SERVING:
-                unreadable |= self._give_old(underway, progress)
-            self._items.sync()
-            with self._items.writing() as now:
-                underway = self._underway()
-                left = self._without_old(now, underway)
-                waiting = self._fillable(now, underway, unreadable) if number < _ROUNDS - 1 else False
-                if waiting:  # somebody has added items since
-                    continue
-                if left and not leave:
-                    raise BadInput(
-                        f"items have no vector of the space {underway.old} and cannot be given one, since what they "
-                        f"are is not kept: {_counted(left)}. backfill(modality, space_id={underway.old!r}, "
-                        "vectors=...) takes their vectors; leave=True goes back all the same, and they are not found "
-                        "until they are upserted again"
-                    )
-                columns = self._catalogue.columns()
-                spaces = {underway.id, *([underway.new] if drop_new else [])}
-                self._end(underway, underway.old, [c.name for c in columns if c.space in spaces])
-                break
-        self._ended(underway, underway.old)
-        return left
-
     # ---------------------------------------------------------------- steps of apply
 
     def _check_migration(self, migration: Migration, new_space: Space | None) -> None:
@@ -226,16 +126,18 @@ class Upgrading(Backfilling, Building):
             self._spaces[new_space.id] = new_space
 
         def note(ledger: Ledger) -> None:
-            state = migrating.state_of(self._catalogue)
-            if state.underway is None and state.space == migration.old:
+            state = self._state
+            if state.underway is not None or state.space != migration.old:
+                self._check_underway(migration)  # of two at one instant the other leaves nothing behind
+            else:
+                names = [column_name(c.modality, migration.id) for c in self._catalogue.columns(migration.old)]
+                stale = set(names).intersection(self._items.snapshot().schema.names)
+                if stale:  # an earlier version was restored that had been carried over before
+                    self._items.drop_columns(sorted(stale))
+                self._demand.forget()
                 migrating.enter(ledger, migration.id, migration.old, migration.new, PREPARING)
 
         if self._state.underway is None:
-            names = [column_name(c.modality, migration.id) for c in self._catalogue.columns(migration.old)]
-            stale = set(names).intersection(self._items.snapshot().schema.names)
-            if stale:  # an earlier version was restored that had been carried over before
-                self._items.drop_columns(sorted(stale))
-            self._demand.forget()
             folders.add_space(self._path, self._catalogue, migration, note=note)
         self._check_underway(migration)
 
@@ -271,87 +173,13 @@ class Upgrading(Backfilling, Building):
         """Raise `BadInput` if another process has begun another migration, or ended this one."""
         underway = self._state.underway
         if underway is None or underway.id != migration.id:
-            raise BadInput(f"somebody else has begun or ended a migration of {self._path} meanwhile: see upgrading()")
-
-    # ---------------------------------------------------------------- steps back
-
-    def _give_old(self, underway: Underway, progress: bool) -> set[Any]:
-        """Encode by the old space what has no vector of it; return the ids that cannot be read."""
-        unreadable: set[Any] = set()
-        for modality, rows in self._came_later(self._items.snapshot(), underway).items():
-            if not rows.any():
-                continue
-            old = self._space_of(underway.old)
-            if modality not in old.modalities:
-                continue
-            try:
-                make = filling.Encoding(self._items.snapshot(), old, modality, on_error="skip")
-            except NotFound:
-                continue
-            column = self._catalogue.add_column(modality, old.id, old.dim)
-
-            def turn(now: Snapshot, m: str = modality, make: filling.Encoding = make) -> Any:
-                return np.flatnonzero(self._came_later(now, underway)[m] & make.possible(now))
-
-            done = filling.backfill(self._items, column, make, passes=(turn,), progress=progress)
-            unreadable |= done.skipped.keys()
-        return unreadable
-
-    def _came_later(self, now: Snapshot, underway: Underway) -> dict[str, Any]:
-        """Return modality -> which items have a vector of the new space and none of the old."""
-        names = {c.modality: c.name for c in self._catalogue.columns(underway.new) if c.name in now.schema.names}
-        return {m: now.present(name) & ~now.present(column_name(m, underway.old)) for m, name in names.items()}
-
-    def _fillable(self, now: Snapshot, underway: Underway, unreadable: set[Any]) -> bool:
-        """Return whether there are items that the old space could still encode."""
-        if underway.phase != SERVING:
-            return False
-        for modality, rows in self._came_later(now, underway).items():
-            if rows.any() and modality in self._space_of(underway.old).modalities:
-                try:
-                    make = filling.Encoding(now, self._space_of(underway.old), modality)
-                except NotFound:
-                    continue
-                waiting = np.flatnonzero(rows & make.possible(now))
-                if set(now.ids.take(waiting).to_pylist()) - unreadable:
-                    return True
-        return False
-
-    def _without_old(self, now: Snapshot, underway: Underway) -> dict[str, int]:
-        """Return modality -> items that would not be found by the old space."""
-        if underway.phase != SERVING:
-            return {}
-        later = self._came_later(now, underway)
-        return {m: n for m, rows in later.items() if (n := int(np.count_nonzero(rows)))}
-
-    # ---------------------------------------------------------------- the end
-
-    def _underway(self) -> Underway:
-        underway = self._state.underway
-        if underway is None:
-            raise BadInput(f"no migration of {self._path} is under way: collection.upgrade(new_space) plans one")
-        return underway
-
-    def _end(self, underway: Underway, space: str, dropped: list[str]) -> None:
-        """Drop columns and the record of the migration, in the one transaction that is open."""
-
-        def note(ledger: Ledger) -> None:
-            migrating.leave(ledger, underway, space)
-            gone = [row[0] for row in ledger.rows("segments") if row[1] in dropped]
-            ledger.remove("segments", *gone)  # their folders go with the next clean-up
-            ledger.remove("settings", *dropped)
-
-        self._items.drop_columns(dropped, note=note)
-
-    def _ended(self, underway: Underway, space: str) -> None:
-        """Remove what nothing refers to any more."""
-        self._known_space_id = space
-        self._demand.forget()
-        migrating.remove_saved(self._path, underway.id)
+            how = f"begun another migration of {self._path}" if underway else f"ended the migration of {self._path}"
+            raise BadInput(f"somebody else has {how} meanwhile, so that this one is not carried out: see upgrading()")
 
     def _told(self) -> dict[str, Any]:
         found = self.upgrading()
-        assert found is not None
+        if found is None:
+            raise BadInput(f"somebody else has ended the migration of {self._path} meanwhile: see upgrading()")
         return found
 
 
@@ -370,7 +198,3 @@ def _migration(plan: Any) -> Migration:
         )
     found: Migration = plan.migration()
     return found
-
-
-def _counted(left: dict[str, int]) -> str:
-    return ", ".join(f"{n:,} of {m}" for m, n in left.items())

@@ -27,6 +27,7 @@ from commonspace.core.tables import Table
 from commonspace.store import incoming, payload
 from commonspace.store.batch import vector_column
 from commonspace.store.items import Items
+from commonspace.store.migrating import Over
 from commonspace.store.reading import Fragment
 from commonspace.store.records import VectorColumn
 from commonspace.store.snapshot import Snapshot
@@ -171,6 +172,7 @@ def backfill(
     make: Makes,
     *,
     passes: Iterable[Turn] = (lambda now: None,),
+    check: Callable[[], None] = lambda: None,
     stopped: Callable[[], bool] = lambda: False,
     progress: bool = True,
     advance: Callable[[int], None] = lambda n: None,
@@ -187,6 +189,8 @@ def backfill(
         Makes the vectors.
     passes : iterable of callable
         One after the other, each drawn after the one before: version -> the rows whose turn it is, or None for all.
+    check : callable
+        Called before each batch and inside each transaction; raises `Over` once the vectors are wanted no more.
     stopped : callable
         Asked between batches; True ends the work.
     progress : bool
@@ -196,8 +200,8 @@ def backfill(
     """
     if items.snapshot().version == 0:
         return Backfilled(0)
-    items.extend([pa.field(column.name, pa.list_(pa.float32(), column.dim))])
-    filler = _Filler(items, column, make, stopped)
+    items.extend([pa.field(column.name, pa.list_(pa.float32(), column.dim))], check=check)
+    filler = _Filler(items, column, make, check, stopped)
     with bars.task(f"Filling in {column.modality}", len(items.snapshot())) if progress else bars.silent() as bar:
 
         def seen(rows: int) -> None:
@@ -226,8 +230,15 @@ def backfill(
 class _Filler:
     """Fills one column, and counts."""
 
-    def __init__(self, items: Items, column: VectorColumn, make: Makes, stopped: Callable[[], bool]) -> None:
-        self.items, self.column, self.make, self.stopped = items, column, make, stopped
+    def __init__(
+        self,
+        items: Items,
+        column: VectorColumn,
+        make: Makes,
+        check: Callable[[], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self.items, self.column, self.make, self.check, self.stopped = items, column, make, check, stopped
         self.n = self.bytes = 0
         self.ended = False
 
@@ -246,12 +257,16 @@ class _Filler:
         stands = True
         try:
             for places, batch in self._batches(now, fragment, first, np.flatnonzero(lacking)):
+                self.check()
                 got, vectors = self.make(batch)
                 made.append((places[got], vectors))
                 seen(len(places))
                 self.ended = self.stopped()
                 if self.ended:
                     break
+        except Over:
+            made.clear()
+            raise
         finally:  # Ctrl-C, or an item that cannot be read: what is made is kept
             if any(len(places) for places, _ in made):
                 stands = self._store(now, fragment, offsets, have, made)
@@ -268,7 +283,7 @@ class _Filler:
         for places, vectors in made:
             values[offsets[places]], there[offsets[places]] = vectors, True
         cells = vector_column((np.flatnonzero(there), values[there]), len(values))
-        written = self.items.set_vectors(fragment, self.column, cells)
+        written = self.items.set_vectors(fragment, self.column, cells, check=self.check)
         if written:
             self.n += int(np.count_nonzero(there)) - int(np.count_nonzero(have))
             self.bytes += written

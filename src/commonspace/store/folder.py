@@ -58,7 +58,7 @@ def fill_folder(part: Path, space: Any, *, id_name: str) -> None:
 def add_space(folder: Path, catalogue: Catalogue, space: Any, *, note: Callable[[Ledger], None] | None = None) -> None:
     """Save another space, or a migration, in a collection; one that is there already stays as it is.
 
-    What `note` enters in the catalogue is committed with it.
+    What `note` enters in the catalogue is committed with it; if it raises, nothing is saved.
     """
     _check_space_id(space)
     if space.id in catalogue.spaces() and note is None:
@@ -69,13 +69,13 @@ def add_space(folder: Path, catalogue: Catalogue, space: Any, *, note: Callable[
         space.save(part)
         sync_tree(part)
         with catalogue.writing() as ledger:
+            if note is not None:
+                note(ledger)
             if space.id not in catalogue.spaces():
                 shutil.rmtree(saved, ignore_errors=True)  # of a call that was killed before it was entered
                 os.rename(part, saved)
                 sync(saved.parent)
                 ledger.put("spaces", (space.id, digest_folder(saved)))
-            if note is not None:
-                note(ledger)
     except OSError as e:
         raise CommonspaceError(f"cannot save the space {space.id} in {folder}: {e.strerror or e}") from e
     finally:

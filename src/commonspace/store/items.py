@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import lance
@@ -198,7 +199,9 @@ class Items(Versions):
         plain = [f for f in incoming if f.name != self.id_name and not f.name.startswith(OWN_FILE)]
         return pa.schema([key, *plain, *(f for f in incoming if f.name.startswith(OWN_FILE))])
 
-    def set_vectors(self, fragment: Fragment, column: VectorColumn, values: pa.Array) -> int:
+    def set_vectors(
+        self, fragment: Fragment, column: VectorColumn, values: pa.Array, *, check: Callable[[], None] = lambda: None
+    ) -> int:
         """Give one fragment a vector column; return the bytes written, 0 if it was not there any more to be given one.
 
         Parameters
@@ -209,6 +212,8 @@ class Items(Versions):
             The column; the table has it already.
         values : pyarrow.Array
             A cell for each row of the fragment, deleted ones included.
+        check : callable
+            Called inside the transaction; what it raises leaves everything as it was.
 
         Raises
         ------
@@ -218,6 +223,7 @@ class Items(Versions):
         now = self.snapshot()
         leaf = lances.leaf_ids(now.schema, now.data).get(column.name)
         if leaf is None:
+            check()  # which knows better why
             raise self._dropped(column)
         like = fragment.metadata.files[0]
         with self.errors("what was done until now stays"):
@@ -225,12 +231,14 @@ class Items(Versions):
         new = [f"data/{file.path}"]
         with self.writing() as now:
             try:
+                check()
                 mine = [f for f in now.fragments if (f.metadata.id, f.files) == (fragment.metadata.id, fragment.files)]
                 if lances.leaf_ids(now.schema, now.data).get(column.name) != leaf:
                     raise self._dropped(column)
                 if mine:
-                    metadata = [f.metadata for f in now.fragments]
-                    mine[0].metadata.files = [f for f in mine[0].metadata.files if f.fields != [leaf]] + [file]
+                    changed = copy(mine[0].metadata)  # this version must not change, if the next one is never made
+                    changed.files = [f for f in changed.files if f.fields != [leaf]] + [file]
+                    metadata = [changed if f is mine[0] else f.metadata for f in now.fragments]
                     self.publish(lance.LanceOperation.Merge(metadata, now.data.lance_schema), now, "backfill", new)
                     return file.file_size_bytes or 1
                 lances.remove(self.root / name for name in new)
@@ -290,16 +298,17 @@ class Items(Versions):
             )
         self.change(now, "add", fragments=fragments, note=note)
 
-    def extend(self, fields: Sequence[pa.Field]) -> None:
-        """Add columns that are empty for all items; columns that are there stay as they are."""
-        self._extend(pa.schema(fields))
+    def extend(self, fields: Sequence[pa.Field], *, check: Callable[[], None] = lambda: None) -> None:
+        """Add columns that are empty for all items; columns that are there stay. `check` as in `set_vectors`."""
+        self._extend(pa.schema(fields), check)
 
-    def _extend(self, incoming: pa.Schema) -> None:
+    def _extend(self, incoming: pa.Schema, check: Callable[[], None] = lambda: None) -> None:
         """Give the table every column of a schema, if it has any columns yet."""
         now = self.snapshot()
         if now.version == 0 or not set(incoming.names) - set(now.schema.names):
             return
         with self.writing() as now:
+            check()
             wider = self._with_columns(now, incoming)
             if wider is not now:
                 self.acknowledge(wider.data, "extend", [lances.transaction_name(wider.data)])

@@ -31,6 +31,10 @@ class Moved(SpaceMismatch):
     """The collection went to another space while items were being encoded."""
 
 
+class Over(BadInput):
+    """The migration for which vectors were being made has come to its end."""
+
+
 @dataclass(frozen=True)
 class Underway:
     """A migration.
@@ -124,6 +128,26 @@ def check_taken(catalogue: Catalogue, space: str) -> None:
             f"{catalogue.path.parent} went from the space {space} to {state.space} while items were being encoded; "
             "nothing was written. Encode them again with collection.space"
         )
+
+
+def check_underway(catalogue: Catalogue, underway: Underway) -> None:
+    """Raise `Over` if a migration has come to its end since it was read."""
+    state = state_of(catalogue)
+    if state.underway is not None and state.underway.id == underway.id:
+        return
+    if state.underway is not None:  # its end was not seen, and can have been either
+        how = f"has ended and another one, to {state.underway.new}, has begun"
+        mend = "collection.upgrading() says how far that is"
+    elif state.space == underway.new:
+        how, mend = "was finished", "backfill() makes vectors of the space in use for items that lack them"
+    else:
+        how = "was rolled back"
+        mend = f"backfill(space_id={underway.new!r}) makes vectors of the other space all the same"
+    raise Over(
+        f"the migration of {catalogue.path.parent} from the space {underway.old} to {underway.new} {how} by somebody "
+        "else while vectors were being made for it: no more are made, and what was not stored before is not kept. "
+        f"{mend}"
+    )
 
 
 def refuse_underway(catalogue: Catalogue, what: str) -> None:

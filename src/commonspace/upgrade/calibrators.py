@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from commonspace.core.errors import BadInput
 from commonspace.core.random import RandomState, generator
 from commonspace.measure.metrics.calibration import Calibration, calibration
 from commonspace.measure.statistics.estimates import Estimate, check_values, draw_counts, group_numbers
-from commonspace.upgrade.cutoffs import LEAST, check_sizes, match_share, share_doubts
+from commonspace.upgrade.cutoffs import LEAST, check_sizes, check_spread, match_share, share_doubts
 
 BINS = 10
 
@@ -93,10 +94,22 @@ def migrate_calibrator(
         The query of each new answer.
     resamples, confidence, random_state
         Of the bootstrap.
+
+    Raises
+    ------
+    BadInput
+        Fewer than 20 scores on a side, or new ones that are all the same; no function to move; judgements that are not
+        yes or no.
     """
     sides = [check_values(s, name) for s, name in ((old_scores, "old_scores"), (new_scores, "new_scores"))]
     check_sizes(sides)
+    if not isinstance(old, Calibration | Calibrator):
+        raise BadInput(
+            "old must be what measure.calibration or migrate_calibrator has returned, the probabilities that were in "
+            f"use, not {type(old).__name__}"
+        )
     if right is None:
+        check_spread(sides[1])
         moved = np.array([match_share(c, *sides) for c in old.fit[0]])
         at, p = _rising(moved, old.fit[1])
         return Calibrator((at, p), "share", doubts=share_doubts(sides))

@@ -27,6 +27,7 @@ from commonspace.core.vectors import check_positive, check_share
 from commonspace.measure.statistics.estimates import Estimate, check_values, draw_counts, estimate, group_numbers
 
 LEAST = 20  # answers of a side
+ALL_RIGHT = "all new answers are right, so that every cut-off is: wrong ones would tell where they begin"
 
 
 @dataclass(frozen=True)
@@ -114,15 +115,22 @@ def migrate_cutoff(
     Raises
     ------
     BadInput
-        Fewer than 20 answers on a side, all or none of which pass; judgements that are not yes or no.
+        Fewer than 20 answers on a side, old ones all or none of which pass, new ones of one score; none of those that
+        passed is right, and no precision is named; judgements that are not yes or no; a cut-off that is no number.
     """
+    check_share("confidence", confidence)
     sides = [check_values(s, name) for s, name in ((old_scores, "old_scores"), (new_scores, "new_scores"))]
-    _check_cutoff(cutoff, sides)
+    cutoff = _check_cutoff(cutoff, sides)
     judged = None if right is None else _judgements(right, sides)
     if precision is not None and judged is None:
         raise BadInput("a precision can only be kept with judgements: give right, or leave precision out")
     goal = None if precision is None else check_share("precision", precision)
-    answers = _Answers(float(cutoff), sides, judged, _members(groups, sides), goal)
+    if judged is not None and goal is None and not judged[0][sides[0] >= cutoff].any():
+        raise BadInput(
+            f"of the {int((sides[0] >= cutoff).sum())} old answers that reach the cut-off none is right: there is no "
+            "precision to keep. Name one with precision=, or leave right out to keep the share that passes"
+        )
+    answers = _Answers(cutoff, sides, judged, _members(groups, sides), goal)
     rng = generator(random_state)
     value = answers.choose([np.arange(len(s)) for s in sides])
     found = [answers.choose(rows) for rows in _draws(answers.member, check_positive("resamples", resamples), rng)]
@@ -139,14 +147,14 @@ def migrate_cutoff(
     passed = [s >= c for s, c in zip(sides, (cutoff, value), strict=True)]
     shares = rate("share", passed[0], 0), rate("share", passed[1], 1)
     if judged is None:
-        few = tuple(text for text, true in answers.few() if true)
-        return Cutoff(new, float(cutoff), "share", shares, doubts=(*share_doubts(sides), *few))
+        said = (*_unequal(shares), *answers.few())
+        doubts = (*share_doubts(sides), *(text for text, true in said if true))
+        return Cutoff(new, cutoff, "share", shares, doubts=doubts)
     unseen = answers.unseen(rng)
     before = rate("precision", judged[0][passed[0]], 0, passed[0])
     now = rate("precision", judged[1][unseen], 1, unseen) if unseen.any() else None
     wanted = before.value if goal is None else goal
-    doubts = answers.doubts(wanted, now)
-    return Cutoff(new, float(cutoff), "precision", shares, (before, now), wanted, doubts)
+    return Cutoff(new, cutoff, "precision", shares, (before, now), wanted, answers.doubts(wanted, now))
 
 
 @dataclass(frozen=True)
@@ -185,8 +193,13 @@ class _Answers:
         never = f"no cut-off of the new space reaches a precision of {wanted:.3f}; the best reach {best:.3f}"
         nothing = "of answers that it was not chosen on none pass: its precision is not known"
         missed = f"of answers that it was not chosen on fewer are right than the {wanted:.3f} that was to be kept"
-        low = best < wanted - 1e-12
-        found = ((never, low), (nothing, now is None), (missed, not low and now is not None and now.high < wanted))
+        low, every = best < wanted - 1e-12, bool(self.judged[1].all())
+        found = (
+            (ALL_RIGHT, every),
+            (never, low),
+            (nothing, now is None),
+            (missed, not low and now is not None and now.high < wanted),
+        )
         return tuple(text for text, true in (*found, *self.few()) if true)
 
     def few(self) -> tuple[tuple[str, bool], ...]:
@@ -243,6 +256,19 @@ def share_doubts(sides: list[np.ndarray]) -> tuple[str, ...]:
     return (same, *few[:1])
 
 
+def _unequal(shares: tuple[Estimate, Estimate]) -> tuple[tuple[str, bool], ...]:
+    """Return what to say of a share that no cut-off keeps, because many answers are of one score, and whether it is."""
+    before, now = shares
+    said = f"many new answers are of one score: {before.value:.3f} passed before, {now.value:.3f} pass now"
+    return ((said, not now.low <= before.value <= now.high),)
+
+
+def check_spread(scores: np.ndarray) -> None:
+    """Refuse new scores among which no cut-off can tell one from another."""
+    if scores.min() == scores.max():
+        raise BadInput(f"all {len(scores)} new scores are {scores[0]:g}: no cut-off tells them apart; search again")
+
+
 def check_sizes(sides: list[np.ndarray]) -> None:
     """Refuse too few scores."""
     for s, name in zip(sides, ("old", "new"), strict=True):
@@ -250,25 +276,44 @@ def check_sizes(sides: list[np.ndarray]) -> None:
             raise BadInput(f"there are {len(s)} {name} scores, at least {LEAST} are needed: search with more queries")
 
 
-def _check_cutoff(cutoff: float, sides: list[np.ndarray]) -> None:
+def _check_cutoff(cutoff: Any, sides: list[np.ndarray]) -> float:
+    """Return a cut-off as a number, if the scores tell what it does."""
     check_sizes(sides)
+    number = np.asarray(cutoff)
+    if number.ndim or number.dtype.kind not in "iuf":
+        raise BadInput(f"the cut-off must be a number, a score of the old space, not {cutoff!r}")
     passed = int((sides[0] >= cutoff).sum())
-    if not np.isfinite(cutoff) or passed in (0, len(sides[0])):
+    if not np.isfinite(number) or passed in (0, len(sides[0])):
         raise BadInput(
             f"{passed} of {len(sides[0])} old scores reach the cut-off {cutoff}, which lie between "
             f"{sides[0].min():.3f} "
             f"and {sides[0].max():.3f}: nothing tells what it does; give scores on both sides of it"
         )
+    check_spread(sides[1])
+    return float(number)
 
 
 def _judgements(right: Any, sides: list[np.ndarray]) -> list[np.ndarray]:
     """Return yes or no for the answers of either side, as floats."""
-    both = right if len(right) == 2 else (right, right)  # no side has as few as two answers
-    out = [np.asarray(r, np.float64) for r in both]
+    out = [_floats(r) for r in _both(right)]
     for y, s, name in zip(out, sides, ("old", "new"), strict=True):
-        if y.shape != s.shape or not np.isin(y, (0, 1)).all():
+        if y is None or y.shape != s.shape or not np.isin(y, (0, 1)).all():
             raise BadInput(f"right must say yes or no for each of the {len(s)} {name} scores: a pair if they differ")
-    return out
+    return [y for y in out if y is not None]
+
+
+def _both(given: Any) -> Any:
+    """Return what was given for each side: a pair as it is, anything else twice."""
+    pair = np.ndim(given) != 0 if isinstance(given, np.ndarray) else hasattr(given, "__len__")
+    return given if pair and len(given) == 2 else (given, given)  # no side has as few as two answers
+
+
+def _floats(values: Any) -> np.ndarray | None:
+    """Return numbers as an array; None if they are not numbers."""
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        return None
 
 
 def _members(groups: Any, sides: list[np.ndarray]) -> list[np.ndarray]:
@@ -276,8 +321,7 @@ def _members(groups: Any, sides: list[np.ndarray]) -> list[np.ndarray]:
     if groups is None:
         n, m = map(len, sides)
         return [np.arange(n), np.arange(m)] if n == m else [np.arange(n), n + np.arange(m)]
-    both = groups if len(groups) == 2 else (groups, groups)
-    labels = [np.asarray(g) for g in both]
+    labels = [np.asarray(g) for g in _both(groups)]
     for g, s, name in zip(labels, sides, ("old", "new"), strict=True):
         if g.shape != s.shape:
             raise BadInput(f"groups must hold one label for each of the {len(s)} {name} scores: a pair if they differ")

@@ -217,7 +217,10 @@ def estimate(
 
 def check_values(values: Any, name: str = "values") -> np.ndarray:
     """Return one value a query as a (n,) float64 array; an `Estimate` stands for its `per_query`."""
-    v = np.asarray(values.per_query if isinstance(values, Estimate) else values, dtype=np.float64)
+    try:
+        v = np.asarray(values.per_query if isinstance(values, Estimate) else values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise BadInput(f"{name} must hold one number a query, shape (n,), and nothing else") from None
     if v.ndim != 1 or not len(v):
         raise BadInput(f"{name} must hold one number a query, shape (n,) with n of at least 1, not {v.shape}")
     if not np.isfinite(v).all():
