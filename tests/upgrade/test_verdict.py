@@ -156,3 +156,8 @@ def test_parameters_of_the_rule_are_shares(parameter):
 def test_the_rule_says_what_it_asks_for():
     assert "0.8" in Rule(keep=0.8).text(True)
     assert np.isclose(Rule().keep, 0.95)
+
+
+def test_a_confidence_that_bare_figures_would_do_for_is_refused():
+    with pytest.raises(BadInput, match=r"above 0\.5"):
+        Rule(confidence=0.5)

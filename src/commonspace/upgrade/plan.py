@@ -215,7 +215,7 @@ def plan_upgrade(
     resamples : int
         Of the bootstrap.
     confidence : float
-        With which what the verdict advises keeps enough, and of every interval, each by itself.
+        With which what the verdict advises keeps enough, above 0.5; and that of every interval, each by itself.
     old, new : str
         Ids of the spaces.
     random_state : int, Generator or None

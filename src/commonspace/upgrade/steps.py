@@ -49,7 +49,7 @@ def steps(
     measured : Measured
         Values of their queries.
     confidence : float
-        With which the lower ends of a step hold at once, and its upper ends: one-sided.
+        With which the lower ends of a step hold at once, and its upper ends: one-sided, above 0.5.
     resamples : int
         Random signs that the joint distribution is drawn from.
     seed : int
@@ -70,7 +70,7 @@ def joint_confidence(
     from scipy import special
 
     units = 1 + max(int(g.max()) for g in measured.groups.values())
-    both = max(2 * confidence - 1, 0.0)
+    both = 2 * confidence - 1
     columns = []
     for option in options if len(options) > 1 else ():
         task = option.worst

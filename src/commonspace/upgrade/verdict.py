@@ -23,6 +23,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from commonspace.core.errors import BadInput
 from commonspace.core.vectors import check_share
 from commonspace.measure.statistics.comparison import Comparison
 from commonspace.upgrade.options import Option
@@ -59,7 +60,8 @@ class Rule:
         check_share("keep", self.keep)
         check_share("worth", self.worth)
         check_share("level", self.level)
-        check_share("confidence", self.confidence)
+        if check_share("confidence", self.confidence) <= 0.5:
+            raise BadInput(f"confidence must be above 0.5, not {self.confidence}: at 0.5 a bare figure decides")
 
     def text(self, labelled: bool) -> str:
         """Return the rule in words."""
