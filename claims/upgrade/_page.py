@@ -13,18 +13,24 @@ HEAD = """# Migrations, in full
 
 <!-- Written by `python -m claims.upgrade._page` from claims/results.json; do not edit. -->
 
-What bridges kept, and whether the plan was right, in {count} migrations between real encoders. For each a plan is made
-from {probes} items of every modality that both encoders have read (`plan_upgrade`). Then the plan's own bridges and
-scales are tried on the rest of the corpus: other items, other queries, a gallery of up to 1,500. The metric is
-recall@10, and enough is {keep:.0%} of a full re-embed in every direction.
+What bridges kept, and whether the plan was right, in {count} migrations between real encoders ({draws} draws of
+{different}). For each a plan is made from {probes:,} items of every modality that both encoders have read, or from two
+thirds of what there is (`plan_upgrade`). Then the plan's own bridges and scales are tried on the rest of the corpus:
+other items, other queries, a gallery of up to 1,500. The metric is recall@10, and enough is {keep:.0%} of a full
+re-embed in every direction.
 
-- **right**: the rule gives the same verdict for the figures of the rest, what is kept being taken as known exactly. In
-  brackets: with the intervals of the larger sample, as the rule is worded.
+- **right**: the verdict names the cheapest that is enough on the rest, what is kept there being taken as known exactly.
+  In brackets: what the rule itself says of the rest, with the intervals of these queries.
 - **safe**: what was advised does what was promised: a bridge or a share of a re-embed keeps {keep:.0%} there and is not
   worse than the old space; where the answer was no, no more than 0.02 was to be gained; where it was to re-embed,
   something was.
 
 {sentence}
+
+A plan promises with 95 % confidence. What lies just above {keep:.0%} is not shown to be so, and the verdict is the next
+dearer one; with less confidence it is right more often, and keeps too little more often:
+
+{curve}
 
 """
 
@@ -40,10 +46,11 @@ def page(result: Mapping[str, Any]) -> str:
     found = result["details"]["migrations"]
     parts = [
         HEAD.format(
-            count=len(found), probes=result["details"]["probes"], keep=result["details"]["keep"],
-            sentence=result["sentence"].partition(" Wrong from ")[0].replace(" From ", "\n\nFrom "),
+            count=len(found), probes=result["details"]["probes"], keep=result["details"]["keep"], draws=result["seeds"],
+            different=len(found) // result["seeds"], curve=curve(result["details"]["by confidence"]),
+            sentence=result["sentence"].partition(" Wrong: ")[0].replace(" From ", "\n\nFrom "),
         ),
-        "## Verdicts\n\n" + verdicts(found, result["details"]["more"]),
+        "## Verdicts\n\n" + verdicts(found, result["details"]["fewer"]),
         "## Where it was wrong\n\n" + wrong(found, result["details"]["keep"]),
         "## What bridges kept\n\nShare of a full re-embed's recall@10 on the rest, in the worst direction. `items`: "
         "stored vectors go forward; `queries`: new queries go back.\n\n" + bridges(found),
@@ -56,10 +63,24 @@ def page(result: Mapping[str, Any]) -> str:
     return "\n\n".join(p.strip() for p in parts) + "\n"
 
 
-def verdicts(found: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> str:
+def curve(by: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Return how often verdicts of more or less confidence are right and safe."""
+    rows = [
+        [
+            f"{int(probes):,}", f"{float(level):g}", f"{one['right']:.0%}", f"{one['safe']:.0%}",
+            f"{one['keep too little']} of {one['served']}", f"{one['least kept']:.3f}",
+        ]
+        for probes, levels in by.items()
+        for level, one in levels.items()
+    ]  # fmt: skip
+    head = ["probes, at most", "confidence", "right", "safe", "bridges and shares that keep too little", "least kept"]
+    return _table(head, rows)
+
+
+def verdicts(found: Sequence[Mapping[str, Any]], fewer: Mapping[str, Any]) -> str:
     """Return the table of verdicts."""
     rows = []
-    again = {(f["name"], f["seed"]): f for f in more["migrations"]}
+    again = {(f["name"], f["seed"]): f for f in fewer["migrations"]}
     for f in found:
         other = again.get((f["name"], f["seed"]))
         later = "–" if other is None else f"{other['verdict']}, {_yes(other['right'])}"
@@ -69,10 +90,10 @@ def verdicts(found: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> str
         right = f"{_yes(f['right'])} ({_yes(f['right with intervals'])})"
         sure = "certain" if f["certain"] else "not certain"
         rows.append([
-            f["data"], f["change"], f"{old:.3f} → {new:.3f}", f"{told} ({sure})", truth, right, _yes(f["safe"]), later
+            f["data"], _change(f), f"{old:.3f} → {new:.3f}", f"{told} ({sure})", truth, right, _yes(f["safe"]), later
         ])  # fmt: skip
     head = ["data", "change", "recall@10, old → new (worst direction)", "the plan", "the rest", "right", "safe"]
-    head.append(f"from {more['probes']} probes: the plan, right")
+    head.append(f"from {fewer['probes']} probes: the plan, right")
     return _table(head, rows)
 
 
@@ -88,9 +109,14 @@ def wrong(found: Sequence[Mapping[str, Any]], keep: float) -> str:
                 d = min(o["promised"], key=lambda d: o["promised"][d][1])
                 e, true = o["promised"][d], o["kept"][d][0]
                 why.append(f"{name}: on the probes {e[0]:.3f} [{e[1]:.3f}, {e[2]:.3f}], on the rest {true:.3f} ({d})")
-        said = f"**{f['name']}**: said {f['verdict']}, in truth {f['truth']}"
+        said = f"**{f['data']}: {_change(f)}**: said {f['verdict']}, in truth {f['truth']}"
         lines.append(f"- {said}. {'; '.join(why)}; {keep} is asked.")
     return "\n".join(lines) or "Nowhere."
+
+
+def _change(f: Mapping[str, Any]) -> str:
+    """Return what changes, and which draw of it this is."""
+    return f["change"] + (f" (draw {f['seed'] + 1})" if f["seed"] else "")
 
 
 def _gains(f: Mapping[str, Any]) -> list[str]:
@@ -111,7 +137,7 @@ def bridges(found: Sequence[Mapping[str, Any]]) -> str:
         for k in kinds:
             both = [_worst(f, f"{k} of {side}") for side in ("items", "queries")]
             cells.append(" / ".join("–" if b is None else f"{b:.2f}" for b in both))
-        rows.append([f["name"], f"{_worst(f, 'keep'):.2f}", *cells])
+        rows.append([f"{f['data']}: {_change(f)}", f"{_worst(f, 'keep'):.2f}", *cells])
     return _table(head, rows)
 
 
@@ -126,7 +152,7 @@ def others(found: Sequence[Mapping[str, Any]]) -> str:
     for f in found:
         mine = {_label(n): n for n, o in f["options"].items() if o["kind"] in ("partial", "rescore")}
         kept = [None if label not in mine else _worst(f, mine[label]) for label in labels]
-        rows.append([f["name"], *("–" if k is None else f"{k:.2f}" for k in kept)])
+        rows.append([f"{f['data']}: {_change(f)}", *("–" if k is None else f"{k:.2f}" for k in kept)])
     return _table(["migration", *labels], rows)
 
 

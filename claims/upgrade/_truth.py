@@ -6,7 +6,7 @@ the plan's own rule is said by the figures found here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +23,10 @@ from commonspace.upgrade.plan import Plan
 from commonspace.upgrade.probes import Probes
 from commonspace.upgrade.scale import level
 from commonspace.upgrade.steps import steps
-from commonspace.upgrade.verdict import Rule, decide
+from commonspace.upgrade.verdict import Rule, Verdict, decide
 from commonspace.upgrade.ways import DRAWS
+
+CONFIDENCES = (0.6, 0.8, 0.9, 0.95, 0.975)  # of verdicts; 0.95 is that of a plan
 
 
 @dataclass(frozen=True)
@@ -204,13 +206,16 @@ class Values:
         sides["rest"] = replace(sides["rest"], halved=sides["rest"].whole)
         return cls(options, sides["probes"], sides["rest"], label)
 
-    def figures(self, side: str, seed: int) -> tuple[tuple[Option, ...], tuple[Option, ...]]:
-        """Return the options with the figures of one side, as the plan has them, and its steps."""
-        found: Measured = getattr(self, side)
-        said = figures(found, metric(self.label.lower()), confidence=0.95, resamples=1000, seed=seed)
+    def figures(self, side: str, seed: int) -> tuple[Option, ...]:
+        """Return the options with the figures of one side, as the plan has them."""
+        said = figures(getattr(self, side), metric(self.label.lower()), confidence=0.95, resamples=1000, seed=seed)
         measured = ("quality", "kept", "against_old", "trend")
-        options = tuple(replace(o, **{m: getattr(said, m)[o.name] for m in measured}) for o in self.options)
-        return options, steps(options, found, confidence=0.95, resamples=1000, seed=seed)
+        return tuple(replace(o, **{m: getattr(said, m)[o.name] for m in measured}) for o in self.options)
+
+    def verdict(self, side: str, options: Sequence[Option], seed: int, rule: Rule) -> Verdict:
+        """Return the verdict on one side's figures."""
+        found: Measured = getattr(self, side)
+        return decide(options, steps(options, found, confidence=rule.confidence, resamples=1000, seed=seed), rule)
 
 
 def exactly(options: Sequence[Option], rule: Rule) -> tuple[str, str]:
@@ -228,23 +233,36 @@ def exactly(options: Sequence[Option], rule: Rule) -> tuple[str, str]:
     return "re-embed", "re-embed"
 
 
+def safe(told: Verdict, true: Mapping[str, Option], rule: Rule) -> tuple[bool, float]:
+    """Return whether what was advised does what was promised, and what it keeps, by the figures of the rest."""
+    chosen, new = true[told.chosen.name], true["re-embed"]
+    kept = min(e.value for e in chosen.kept.values())
+    gain = max(c.difference for c in new.against_old.values())
+    if told.verdict == "do not upgrade":
+        return gain < rule.worth or bool(rule.worse(new)), kept
+    if told.verdict == "re-embed":
+        return gain > 0 and not rule.worse(new), kept
+    return kept >= rule.keep and not rule.worse(chosen), kept
+
+
 def judged(values: Values, seed: int, rule: Rule) -> dict[str, Any]:
     """Return the verdict by the probes and what became of it, ready for JSON."""
-    (planned, tried), (true, wide) = values.figures("probes", seed), values.figures("rest", seed)
-    plan, (truth, best), later = decide(planned, tried, rule), exactly(true, rule), decide(true, wide, rule)
+    planned, true = values.figures("probes", seed), values.figures("rest", seed)
+    (truth, best), later = exactly(true, rule), values.verdict("rest", true, seed, rule)
     promised, by_name = ({o.name: o for o in options} for options in (planned, true))
-    chosen, new = by_name[plan.chosen.name], by_name["re-embed"]
-    kept = min(e.value for e in chosen.kept.values())
+    told = {c: values.verdict("probes", planned, seed, replace(rule, confidence=c)) for c in CONFIDENCES}
+    plan, new = told[rule.confidence], by_name["re-embed"]
+    kept_by = {c: safe(v, by_name, rule) for c, v in told.items()}
     gain = {d: c.difference for d, c in new.against_old.items()}
-    safe = {
-        "do not upgrade": max(gain.values()) < rule.worth or bool(rule.worse(new)),
-        "re-embed": not rule.worse(new) and max(gain.values()) > 0,
-    }.get(plan.verdict, kept >= rule.keep and not rule.worse(chosen))
     return {
         "verdict": plan.verdict, "chosen": plan.chosen.name, "certain": plan.certain,
         "truth": truth, "truth chosen": best, "truth with intervals": later.verdict,
         "right": plan.verdict == truth, "right with intervals": plan.verdict == later.verdict,
-        "safe": bool(safe), "kept by the chosen": kept,
+        "safe": kept_by[rule.confidence][0], "kept by the chosen": kept_by[rule.confidence][1],
+        "by confidence": {
+            str(c): {"verdict": v.verdict, "right": v.verdict == truth, "safe": kept_by[c][0], "kept": kept_by[c][1]}
+            for c, v in told.items()
+        },
         "gain": gain, "promised gain": {d: c.difference for d, c in promised["re-embed"].against_old.items()},
         "queries": {d: e.n for d, e in new.quality.items()},
         "quality": {n: {d: e.value for d, e in by_name[n].quality.items()} for n in ("keep", "re-embed")},
