@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -202,6 +203,7 @@ def test_a_plan_is_shown_as_text_and_on_a_terminal(capsys):
     assert all(o.name in text for o in plan.options)
     assert sum(line.startswith("> ") for line in text.splitlines()) == 1
     assert "Rule: Do not upgrade if" in text
+    assert "with 99.5% intervals" in str(replace(plan, confidence=0.995))
     console = Console(width=200)
     with console.capture() as shown:
         console.print(plan)

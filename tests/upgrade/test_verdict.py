@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -75,7 +77,6 @@ def test_the_last_step_that_is_enough_gives_the_verdict():
         (down(enough, enough, bridge=less), "partial backfill", "70%"),
         (down(enough, enough, bridge=enough), "bridge", "b"),
         (down(bridge=enough), "bridge", "b"),
-        (down(), "re-embed", "re-embed"),
     ):
         said = said_of(steps)
         assert (said.verdict, said.chosen.name) == (verdict, chosen)
@@ -119,6 +120,23 @@ def test_it_is_certain_only_if_no_step_that_is_left_can_be_enough():
     assert (said.verdict, said.certain) == ("re-embed", False)
 
 
+def test_where_nothing_less_was_measured_the_reasons_say_so():
+    said = said_of(options())
+    assert (said.verdict, said.chosen.name, said.certain) == ("re-embed", "re-embed", True)
+    assert "Nothing less" in said.reasons[-1]
+
+
+@pytest.mark.parametrize(("kept", "certain"), [(0.99, False), (0.5, True)])
+def test_a_direction_in_which_a_re_embed_finds_nothing_is_named_and_those_that_are_left(kept, certain):
+    one = option("b", "bridge", (kept, 1.0))
+    nothing = Estimate("kept", np.nan, 0.0, np.inf, n=400)
+    said = said_of(options(replace(one, kept={**one.kept, B: nothing})))
+    assert (said.verdict, said.certain) == ("re-embed", certain)
+    assert f"finds nothing in {B}" in said.reasons[-2]
+    assert f"directions=['{A}']" in said.reasons[-1]
+    assert "nan" not in " ".join(said.reasons)
+
+
 def test_a_lower_end_is_rounded_down():
     said = said_of(options(option("b", "bridge", (0.9596, 0.97))))  # to 0.9496
     assert "at least 0.949 with 95% confidence" in " ".join(said.reasons)
@@ -136,6 +154,7 @@ def test_without_labels_the_answer_is_never_no():
     said = said_of(options(option("b", "bridge", labelled=False), labelled=False))
     assert said.verdict == "bridge"
     assert "not known" in Rule().text(False)
+    assert "Otherwise" not in Rule().text(False)  # there is nothing before it to choose from
     assert "not known" not in Rule().text(True)
 
 
@@ -145,6 +164,7 @@ def test_a_bridge_that_loses_as_the_gallery_grows_is_not_certain(change, certain
     said = said_of(options(option("b", "bridge", (0.97, 0.97), trend={A: falls})))
     assert (said.verdict, said.certain) == ("bridge", certain)
     assert any("extrapolation" in r for r in said.reasons) != certain
+    assert certain or f"In {A} what b keeps changes by -0.010" in said.reasons[-1]
 
 
 @pytest.mark.parametrize("parameter", ["keep", "worth", "level", "confidence"])
@@ -156,6 +176,13 @@ def test_parameters_of_the_rule_are_shares(parameter):
 def test_the_rule_says_what_it_asks_for():
     assert "0.8" in Rule(keep=0.8).text(True)
     assert np.isclose(Rule().keep, 0.95)
+
+
+@pytest.mark.parametrize(("confidence", "shown"), [(0.95, "95%"), (0.975, "97.5%"), (0.999, "99.9%"), (0.58, "58%")])
+def test_a_confidence_is_told_with_all_its_digits(confidence, shown):
+    rule = Rule(confidence=confidence)
+    assert f"with {shown} confidence" in rule.text(True)
+    assert f"with {shown} confidence" in " ".join(said_of(options(option("b", "bridge")), rule).reasons)
 
 
 def test_a_confidence_that_bare_figures_would_do_for_is_refused():

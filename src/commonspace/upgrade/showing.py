@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from commonspace.measure.statistics.estimates import Estimate
 from commonspace.upgrade.options import Option
+from commonspace.upgrade.verdict import percent
 
 if TYPE_CHECKING:
     from commonspace.upgrade.plan import Plan
@@ -38,7 +39,7 @@ def notes(plan: Plan) -> list[str]:
     """Return what belongs below the table."""
     shown = "every option" if len(plan.directions) <= MOST else "every option, in its worst direction"
     about = (
-        f"{plan.metric}: what {shown} keeps of a full re-embed, with {plan.confidence:.0%} intervals, each by "
+        f"{plan.metric}: what {shown} keeps of a full re-embed, with {percent(plan.confidence)} intervals, each by "
         f"itself. Galleries: {_counts(plan.galleries)}; corpus: {_counts(plan.corpus.items)}. "
         f"What was measured learned from {plan.learned:.0%} of the probes, what is kept from all of them."
     )

@@ -26,7 +26,6 @@ from dataclasses import replace
 import numpy as np
 
 from commonspace.measure.statistics.estimates import Estimate
-from commonspace.measure.statistics.paired import t_quantile
 from commonspace.measure.statistics.ratio import joint_quantile
 from commonspace.upgrade.figures import NEW, kept_in_growing, kept_of
 from commonspace.upgrade.measuring import Measured
@@ -80,8 +79,8 @@ def joint_confidence(
             columns.append(np.bincount(measured.groups[task], weights=u, minlength=units))
     if len(columns) < 2 or units < 2:
         return both
-    c = joint_quantile(np.stack(columns, axis=1), both, resamples, np.random.default_rng(seed))
-    return float(2 * special.stdtr(units - 1, max(c, t_quantile(both, units - 1))) - 1)
+    c = joint_quantile(np.stack(columns, axis=1), confidence, resamples, np.random.default_rng(seed))
+    return float(2 * special.stdtr(units - 1, c) - 1)
 
 
 def _least(way: str, measured: Measured, task: str, confidence: float) -> Estimate:

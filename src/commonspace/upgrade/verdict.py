@@ -68,18 +68,19 @@ class Rule:
         if labelled:
             first = (
                 "Do not upgrade if a full re-embed is not better than the old space in any direction, or worse in one "
-                f"(p < {self.level:g}, corrected over the directions)."
+                f"(p < {self.level:g}, corrected over the directions). Otherwise re-embed, unless less is enough."
             )
             also = ", and is not worse than the old space in any"
         else:
             first = (
                 "Nothing says what is right, so that what a full re-embed finds counts as right: whether the new space "
-                "is better than the old one is not known, and the answer cannot be not to upgrade."
+                "is better than the old one is not known, and the answer cannot be not to upgrade. "
+                "Re-embed, unless less is enough."
             )
             also = ""
         return (
-            f"{first} Otherwise re-embed, unless less is enough. What is enough keeps at least {self.keep:g} of the "
-            f"quality of a full re-embed in every direction, with {self.confidence:.0%} confidence{also}. Shares "
+            f"{first} What is enough keeps at least {self.keep:g} of the "
+            f"quality of a full re-embed in every direction, with {percent(self.confidence)} confidence{also}. Shares "
             "encoded anew are tested from the largest to the smallest, the bridges last, up to the first that is not "
             "shown to be enough; the last that is gives the verdict, partial backfill or bridge."
         )
@@ -140,6 +141,8 @@ def decide(options: Sequence[Option], steps: Sequence[Step], rule: Rule) -> Verd
     if new.against_old and (rule.worse(new) or not rule.better(new)):
         certain, why = _refused(new, rule)
         return Verdict("do not upgrade", by_name["keep"], certain, (*gains, *why))
+    if not steps:
+        return Verdict("re-embed", new, True, (*gains, "Nothing less than a full re-embed was measured."))
     passed = list(itertools.takewhile(lambda o: o is not None, (_cheapest(step, rule) for step in steps)))
     certain, why = _left_open(steps[len(passed) :], rule)
     last = passed[-1] if passed else None
@@ -191,12 +194,18 @@ def _left_open(left: Sequence[Step], rule: Rule) -> tuple[bool, list[str]]:
     if not left:
         return True, []
     first = max(left[0], key=_in_truth)
-    said = [f"{first.name} is not shown to be enough: it keeps {_kept(first, rule)}."]
-    if worse := rule.worse(first):
+    blind = [d for d, e in first.kept.items() if math.isnan(e.value)]
+    if blind:
+        said = [f"A full re-embed finds nothing in {', '.join(blind)}, so that nothing is shown to be enough there."]
+        if others := [d for d in first.kept if d not in blind]:
+            said.append(f"Directions that count can be named: directions={others}.")
+    elif worse := rule.worse(first):
         said = [f"{first.name} is worse than the old space in {', '.join(worse)}."]
+    else:
+        said = [f"{first.name} is not shown to be enough: it keeps {_kept(first, rule)}."]
     maybe = [o for step in left for o in step if not rule.hopeless(o)]
-    if not maybe:
-        return True, said
+    if not maybe or blind:
+        return not maybe, said
     likely = max(maybe, key=_in_truth)
     e = likely.kept[likely.worst]
     room = abs(e.value - rule.keep)
@@ -217,11 +226,16 @@ def _beyond(option: Option, rule: Rule) -> tuple[bool, list[str]]:
         if t.doublings and t.at_corpus.value < rule.keep:
             far = far or t.change.high < 0
             said.append(
-                f"In {d} it kept {t.change} more in all of the gallery than in half of it. Should every doubling do "
-                f"the same, it would keep {t.at_corpus} at the size of the corpus: an extrapolation over "
-                f"{t.doublings:.1f} doublings."
+                f"In {d} what {option.name} keeps changes by {t.change} from half of the gallery to all of it. Should "
+                f"every doubling change it as much, {t.at_corpus} are kept at the size of the corpus: an extrapolation "
+                f"over {t.doublings:.1f} doublings."
             )
     return far, said
+
+
+def percent(share: float) -> str:
+    """Return a share as people read it, with all its digits: ``"99.5%"``."""
+    return f"{100 * share:.10g}%"
 
 
 def _more(n: int, times: float) -> str:
@@ -245,4 +259,5 @@ def _kept(option: Option, rule: Rule) -> str:
     e = option.kept[option.worst]
     least = math.floor(e.low * 1000) / 1000  # what is not shown to be enough must not read as if it were
     where = option.worst if e.metric == "kept" else f"{option.worst}, {e.metric.removeprefix('kept ')}"
-    return f"{e.value:.3f} of a full re-embed in {where}, at least {least:.3f} with {rule.confidence:.0%} confidence"
+    sure = percent(rule.confidence)
+    return f"{e.value:.3f} of a full re-embed in {where}, at least {least:.3f} with {sure} confidence"

@@ -136,11 +136,23 @@ def test_a_weighted_sum_of_one_ratio_is_that_ratio():
     assert math.isnan(combined([(1, a, np.zeros(200))], "nothing").value)
 
 
-def test_joint_intervals_of_the_same_ratio_are_no_wider_and_of_many_different_ones_are_nearly_bonferronis():
+def test_joint_lower_ends_of_the_same_ratio_are_no_lower_and_of_many_different_ones_are_nearly_bonferronis():
     rng = np.random.default_rng(2)
     u = rng.normal(size=(300, 20))
-    single = stats.t.ppf(0.975, 299)
+    single = stats.t.ppf(0.95, 299)
     same = joint_quantile(np.repeat(u[:, :1], 20, axis=1), 0.95, 4000, rng)
     many = joint_quantile(u, 0.95, 4000, rng)
     assert same == pytest.approx(single, abs=0.08)
-    assert many == pytest.approx(stats.t.ppf(1 - 0.025 / 20, 299), abs=0.15)
+    assert many == pytest.approx(stats.t.ppf(1 - 0.05 / 20, 299), abs=0.15)
+
+
+def test_joint_lower_ends_hold_where_one_ratio_is_high_when_the_other_is_low():
+    u = np.random.default_rng(3).normal(size=(300, 1))
+    c = joint_quantile(np.hstack([u, -u]), 0.95, 4000, np.random.default_rng(4))
+    assert c == pytest.approx(stats.t.ppf(0.975, 299), abs=0.08)  # either may be too high
+
+
+def test_signs_that_are_too_few_for_a_confidence_give_bonferronis():
+    u = np.random.default_rng(5).normal(size=(300, 20))
+    c = joint_quantile(u, 0.999, 1000, np.random.default_rng(6))
+    assert c == pytest.approx(stats.t.ppf(1 - 0.001 / 20, 299))

@@ -164,23 +164,28 @@ def t_quantile(confidence: float, freedom: int) -> float:
     return float(special.stdtrit(freedom, (1 + confidence) / 2)) if freedom else 0.0
 
 
-def joint_quantile(pairs: Paired, confidence: float, resamples: int, rng: np.random.Generator) -> float:
+def joint_quantile(
+    pairs: Paired, confidence: float, resamples: int, rng: np.random.Generator, *, sides: int = 2
+) -> float:
     """Return the c for which all intervals, mean difference +- c standard errors, hold at once with this confidence.
 
     The largest |t| of all comparisons is drawn under random signs of the influences (a wild bootstrap): flipping u_g
-    keeps the sum of its squares, so that the standard error of each draw follows from its mean.
+    keeps the sum of its squares, so that the standard error of each draw follows from its mean. With one side it is
+    the largest t, of the signs and of their opposites: all lower ends hold at once.
     """
     u = pairs.influences()
     squares = np.array([np.square(u[:, i] - u[:, j]).sum() for i, j in zip(pairs.a, pairs.b, strict=True)])
     largest = [np.zeros(0)]
     for flipped in signed_sums(u, resamples, rng):
-        most = np.zeros(len(flipped))
+        most, least = np.zeros(len(flipped)), np.zeros(len(flipped))
         for square, i, j in zip(squares, pairs.a, pairs.b, strict=True):
             if square > 0:
                 total = flipped[:, i] - flipped[:, j]
                 left = np.maximum(square - np.square(total) / pairs.groups, square * 1e-9)
-                np.maximum(most, np.abs(total) * np.sqrt(pairs.freedom / (left * pairs.groups)), out=most)
-        largest.append(most)
+                t = total * np.sqrt(pairs.freedom / (left * pairs.groups))
+                np.maximum(most, t, out=most)
+                np.minimum(least, t, out=least)
+        largest += [np.maximum(most, -least)] if sides == 2 else [most, -least]
     return float(np.quantile(np.concatenate(largest), confidence, method="higher"))
 
 

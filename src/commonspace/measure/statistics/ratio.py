@@ -22,9 +22,9 @@ next. They cost little where there are many groups, and bring this below 1 % on 
 claim `ratio`). The number is ours; c^2 / 2 failures and as many successes added to a sample are what Wilson's interval
 of a proportion comes down to.
 
-Several ratios to the same denominator are read together where the best of them is picked. Their joint interval takes
-for c the quantile of the largest |t| of all, under random signs of the groups' u_g = A_g - r B_g: as systems succeed
-and fail on the same queries, it lies well below Bonferroni's.
+Several ratios to the same denominator are read together where the best of them is picked. For their lower ends to hold
+at once, c is the quantile of the largest t of all, under random signs of the groups' u_g = A_g - r B_g: as systems
+succeed and fail on the same queries, it lies well below Bonferroni's.
 
 Sources: Fieller, "Some Problems in Interval Estimation", 1954; Efron, "Better Bootstrap Confidence Intervals", 1987;
 for the joint quantile, Westfall and Young, "Resampling-Based Multiple Testing", 1993 (the largest statistic of
@@ -51,6 +51,7 @@ from commonspace.measure.statistics.paired import t_quantile
 
 INTERVALS = ("cautious", "fieller", "bca", "delta")
 _BLOCK = 1 << 22  # counts held at once: 32 MB
+_RARE = 10  # draws beyond a quantile, at least, that it is read from
 
 
 def ratio(
@@ -220,17 +221,26 @@ def unseen(
 
 
 def joint_quantile(influences: np.ndarray, confidence: float, resamples: int, rng: np.random.Generator) -> float:
-    """Return the c for which intervals of +- c standard errors hold for all columns at once with this confidence.
+    """Return the c for which lower ends, c standard errors below each column, hold at once with this confidence.
 
     Parameters
     ----------
     influences : (G, m) float64
         u_g of each ratio; 0 for groups that took no part in it.
+    confidence : float
+        One-sided; upper ends by the same c hold at once with it, too.
+    resamples : int
+        Random signs. Where they are too few to show so rare a t, c is Bonferroni's.
+    rng : Generator
+        Of these.
     """
     m = influences.shape[1]
     beside = np.hstack([influences, np.zeros((len(influences), 1))])
     pairs = paired.Paired(beside, np.ones(len(beside)), np.arange(m), np.full(m, m))
-    return max(paired.joint_quantile(pairs, confidence, resamples, rng), t_quantile(confidence, pairs.freedom))
+    if 2 * resamples * (1 - confidence) < _RARE:
+        return t_quantile(1 - 2 * (1 - confidence) / m, pairs.freedom)
+    drawn = paired.joint_quantile(pairs, confidence, resamples, rng, sides=1)
+    return max(drawn, t_quantile(2 * confidence - 1, pairs.freedom))
 
 
 def _bootstrapped(
