@@ -93,6 +93,22 @@ def test_messages_say_what_is_missing_and_what_to_give(path, capsys, tmp_path):
     assert run(capsys, "backfill", path, "--modality", "text", "--column", "title")[1].startswith("Made 1 vectors")
 
 
+def test_tables_that_say_nothing_are_named_by_their_options(path, capsys):
+    queries, new = path.parent / "queries.csv", path.parent / "new"
+    queries.write_text("text,relevant\n")
+    assert "--queries is an empty table" in plan(capsys, path, "--queries", queries)[2]
+    status, _, error = run(capsys, "plan", path, new, "--column", "text=thing")
+    assert (status, "--column is of a table of --probes, but" in error) == (2, True)
+    queries.write_text("\n".join(["text,relevant", *(f"{i},{i + 5000}" for i in range(40))]))
+    assert "or leave --queries out" in plan(capsys, path, "--queries", queries)[2]
+    plan(capsys, path)
+    run(capsys, "apply", path, path.parent / "plan", new, "--option", "ridge of queries")
+    error = run(capsys, "cutoff", path, "0.6", "--queries", queries, "--relevant", "text", "--where", "n < 0")[2]
+    assert "in the space old matches --where 'n < 0'" in error
+    error = run(capsys, "cutoff", path, "--queries", queries, "--relevant", "text", "--", "-0.2")[2]
+    assert "old scores reach the cut-off -0.2" in error
+
+
 OLD, NEW = "0f" * 16, "e8" * 16
 
 

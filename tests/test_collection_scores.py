@@ -183,7 +183,9 @@ def test_a_copy_tells_before_anybody_searches_by_the_new_space(c, tmp_path):
 
 def test_what_says_nothing_is_refused(c, monkeypatch):
     upgraded(c)
-    with pytest.raises(NotFound, match="no column of a modality that both spaces know, text, image; they have name"):
+    with pytest.raises(
+        NotFound, match="no column of a modality that both spaces know, text, image; their columns: name"
+    ):
         c.migrate_cutoff(0.6, [{"name": "4"}], **QUICK)
     with pytest.raises(BadInput, match="query 1 asks nothing: text is empty"):
         c.migrate_cutoff(0.6, [{"text": "4"}, {"text": None}], **QUICK)
@@ -197,6 +199,11 @@ def test_what_says_nothing_is_refused(c, monkeypatch):
         c.migrate_cutoff(0.6, [{"text": q} for q in QUERIES], relevant="good", **QUICK)
     with pytest.raises(BadInput, match="this space has no modality 'audio'"):
         c.migrate_cutoff(0.6, QUERIES, against="audio", **QUICK)
+    for nobody, said in (([], "there are no queries"), ({"text": [], "relevant": []}, "an empty table")):
+        with pytest.raises(BadInput, match=said):
+            c.migrate_cutoff(0.6, nobody, **QUICK)
+    with pytest.raises(NotFound, match="no item with a vector of image in the space old matches where='id < 0'"):
+        c.migrate_cutoff(0.6, QUERIES, against="image", where="id < 0", **QUICK)
     with pytest.raises(BadInput, match="of 400 old scores reach the cut-off 7"):
         c.migrate_cutoff(7, QUERIES, **QUICK)
     c.roll_back_upgrade(progress=False)

@@ -100,6 +100,18 @@ def test_queries_bring_the_items_that_are_right_for_them(c):
         c.upgrade(new_space(), queries=queries, probes=[{"text": str(i)} for i in range(50)], **QUICK)
 
 
+def test_what_a_plan_would_pass_over_in_silence_is_refused(c):
+    wrong = [{"text": str(i), "relevant": i + 5_000} for i in range(40)]
+    with pytest.raises(NotFound, match=r"none of the 40 ids that are right .* among the probes, the first being 5000"):
+        c.upgrade(new_space(), queries=wrong, **QUICK)
+    with pytest.raises(BadInput, match="the queries are an empty table"):
+        c.upgrade(new_space(), queries={"text": [], "relevant": []}, **QUICK)
+    with pytest.raises(NotFound, match="no column of a modality that both spaces know, text, image, with"):
+        c.upgrade(new_space(), queries=[{"words": "1", "relevant": 1}], **QUICK)
+    with pytest.raises(BadInput, match="columns are those of a table of probes, but items of the collection are drawn"):
+        c.upgrade(new_space(), columns={"text": "thing"}, **QUICK)
+
+
 def test_images_of_a_file_of_queries_are_looked_up_beside_it(c, tmp_path):
     class Pictures(Planted):
         def kind_of(self, modality):

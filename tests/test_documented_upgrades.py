@@ -1,4 +1,4 @@
-"""Every example of the page on migrations of collections runs as it is printed."""
+"""Every example of the pages on migrations of collections, and on scores, runs as it is printed."""
 
 import csv
 import zlib
@@ -64,6 +64,20 @@ def test_the_commands_run_one_after_the_other(here, capsys):
         assert icons.spaces()["old"] == {}
 
 
+def test_the_examples_on_scores_run_one_after_the_other(capsys):
+    known, said = {}, []
+    for number, block in enumerate(examples("scores.md", "python")):
+        exec(compile(block, f"scores.md, example {number + 1}", "exec"), known)
+        said += capsys.readouterr().out.splitlines()
+    told = "\n".join(said)
+    assert "by precision" in told
+    assert "by share" in told
+    assert 0 < known["old_right"].mean() < known["new_right"].mean() < 1
+    assert " !" not in told.split("by share")[0]  # the world is one in which a cut-off can be carried over
+    assert known["new"].error.value < known["new"].left.value
+    assert known["merged"].shape == (300, 600)
+
+
 def test_there_are_examples_to_run():
     assert len(examples(PAGE, "python")) >= 2
-    assert examples("scores.md", "python")
+    assert len(examples("scores.md", "python")) >= 5

@@ -189,7 +189,12 @@ def status(collection: CollectionPath, as_json: Json = False) -> None:
 @in_words
 def cutoff(
     collection: CollectionPath,
-    score: Annotated[float, typer.Argument(metavar="CUTOFF", help="Hits of at least this score were used.")],
+    score: Annotated[
+        float,
+        typer.Argument(
+            metavar="CUTOFF", help="Hits of at least this score were used; one below 0 comes last, as in -- -0.2."
+        ),
+    ],
     queries: Annotated[
         Path, typer.Option("--queries", "-q", help="Table of typical queries, in columns named like modalities.")
     ],

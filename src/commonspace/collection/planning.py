@@ -103,6 +103,11 @@ class Planning(Searching):
             n = probing.USUAL if probes is None else check_positive("probes", probes)
             if group is not None and not isinstance(group, str):
                 raise BadInput("group names a field of the collection; labels of your own come with a table of probes")
+            if columns:
+                raise BadInput(
+                    "columns are those of a table of probes, but items of the collection are drawn: give probes, a "
+                    "table of items, or leave columns out"
+                )
             wanted = list(dict.fromkeys(id for row in answers for id in row))
             found, labels, ids = probing.probes_of_items(
                 now, names, old, new_space, speed, n=n, group=group, wanted=wanted, rng=rng, on_error=on_error,
@@ -116,6 +121,7 @@ class Planning(Searching):
             if queries is not None and self.id_name not in table:
                 raise NotFound(f"queries name items by id, but the probes have no column {self.id_name!r}")
             ids = list(table[self.id_name]) if self.id_name in table else rows.tolist()
+        _check_right(answers, ids)
         counts = {m: now.having(name) for m, name in names.items()}
         if unseen := [m for m, n in counts.items() if n and m in new_space.modalities and m not in found]:
             warn(
@@ -137,6 +143,8 @@ class Planning(Searching):
         if queries is None:
             return {}, []
         table: Table = read_table(queries)
+        if not len(table):
+            raise BadInput("the queries are an empty table: give some, or leave queries out")
         answers = [listed(cell) for cell in table[relevant]]
         found = {}
         for m in old.modalities:
@@ -150,10 +158,22 @@ class Planning(Searching):
                     )
                     found[m] = probing.Encoded(one.old, one.new, where[one.places])
         if not found:
+            both = [m for m in old.modalities if m in new.modalities]
             raise NotFound(
-                f"the queries have no column of a modality that both spaces know; they have {', '.join(table.columns)}"
+                f"the queries have no column of a modality that both spaces know, {', '.join(both)}, with an item in "
+                f"it; their columns: {', '.join(table.columns)}"
             )
         return found, answers
+
+
+def _check_right(answers: Sequence[Sequence[Any]], ids: Sequence[Any]) -> None:
+    """Raise `NotFound` if ids are named as right, but none is among the probes: they would count for nothing."""
+    named = list(dict.fromkeys(id for row in answers for id in row))
+    if named and not set(named) & set(ids):
+        raise NotFound(
+            f"none of the {len(named)} ids that are right for the queries is among the probes, the first being "
+            f"{named[0]!r}: name items that are measured on, or leave queries out"
+        )
 
 
 def listed(cell: Any) -> list[Any]:

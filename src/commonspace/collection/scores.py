@@ -184,6 +184,10 @@ class Scores(Searching, Spacing):
         doubts = self._left_out(self._with_vector(now, state.space, chosen) & ~there, before.space)
         if where is not None:
             there[np.setdiff1d(np.arange(len(now)), now.where(where))] = False
+            if not there.any():
+                raise NotFound(
+                    f"no item with a vector of {', '.join(chosen)} in the space {before.space} matches where={where!r}"
+                )
         mask = None if there.all() else there
         scores, member, judged = [], [], []
         for one in (before, state):
@@ -238,14 +242,18 @@ def _asked(
     queries: Any, relevant: str, modalities: Sequence[str], space: Any
 ) -> tuple[list[dict[str, Any]], list[list[Any]] | None]:
     """Return queries as modality -> item, and the ids that are right for each where they are judged."""
+    if isinstance(queries, Sequence) and not queries:
+        raise BadInput("there are no queries: give a few hundred typical ones")
     if isinstance(queries, Sequence) and not isinstance(queries, str) and all(isinstance(q, str) for q in queries):
         return [parts_of(q, modalities) for q in queries], None
     table = read_table(queries)
+    if not len(table):
+        raise BadInput("the queries are an empty table: give a few hundred typical ones")
     columns = {m: items_of(table, m, None, space.kind_of(m)) for m in modalities if m in table}
     if not columns:
         raise NotFound(
-            f"the queries have no column of a modality that both spaces know, {', '.join(modalities)}; they have "
-            f"{', '.join(table.columns)}"
+            f"the queries have no column of a modality that both spaces know, {', '.join(modalities)}; their "
+            f"columns: {', '.join(table.columns)}"
         )
     parts = [{m: cells[i] for m, cells in columns.items() if cells[i] is not None} for i in range(len(table))]
     if empty := [i for i, one in enumerate(parts) if not one]:
