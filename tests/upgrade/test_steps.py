@@ -81,6 +81,15 @@ def test_one_thing_counts_once_however_many_directions_it_asks_in():
     assert [o.kept[TASK].low for o in twice] == pytest.approx([o.kept[TASK].low for o in once], abs=0.002)
 
 
+def test_a_direction_in_which_nothing_differs_does_not_hide_that_options_differ_in_another():
+    values, some = drawn(np.random.default_rng(2)), [option(r, "bridge") for r in RIVALS]
+    few = {w: np.ones(10) for w in values}  # all kept, of so few that the lower end is the lowest
+    (alone,), (beside,) = found(some, values), found(some, {TASK: values, "x->b": few})
+    assert all(o.worst == "x->b" for o in beside)
+    lows = [{o.name: o.kept[TASK].low for o in step} for step in (alone, beside)]
+    assert lows[1] == pytest.approx(lows[0], abs=0.002)
+
+
 def test_a_larger_corpus_asks_for_enough_in_twice_the_gallery_too():
     whole, half = values_of({"b": 0.95}, n=4000), values_of({"b": 0.98}, n=4000, seed=1)
     some, exact = [option("b", "bridge")], [v["b"].sum() / v["re-embed"].sum() for v in (whole, half)]
