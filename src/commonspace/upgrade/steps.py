@@ -52,7 +52,7 @@ def steps(
     confidence : float
         With which the lower ends of a step hold at once, and its upper ends: one-sided, above 0.5.
     resamples : int
-        Random signs that the joint distribution is drawn from.
+        Random signs that the joint distribution is drawn from; Bonferroni's ends where they are too few.
     seed : int
         Of these.
     """
