@@ -99,6 +99,18 @@ def test_a_larger_corpus_asks_for_enough_in_twice_the_gallery_too():
         assert ("twice" in step.kept[TASK].metric) == (further == 1)
 
 
+def test_a_figure_is_told_of_the_gallery_that_it_is_of():
+    full = np.ones(400)
+    whole, half = ({"keep": full * 0.3, "re-embed": full, "b": full.copy()} for _ in range(2))
+    whole["b"][:10], half["b"][:9], half["b"][9] = 0, 0, 0.3
+    some = [option("b", "bridge")]
+    ((here,),) = found(some, whole)
+    ((step,),) = found(some, whole, halved={TASK: half}, doublings={TASK: 5.0})
+    assert step.kept[TASK].low == here.kept[TASK].low  # the cautious one of this gallery
+    assert step.kept[TASK].value == pytest.approx(1 - 10.3 / 400)
+    assert "twice" in step.kept[TASK].metric
+
+
 def test_a_gain_with_the_gallery_is_not_counted_on():
     whole, half = values_of({"b": 0.95}, n=4000), values_of({"b": 0.9}, n=4000, seed=1)
     some = [option("b", "bridge")]

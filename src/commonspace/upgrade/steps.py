@@ -94,8 +94,8 @@ def _least(way: str, measured: Measured, task: str, confidence: float) -> Estima
     if not further or not half[NEW].any():
         return here
     there = kept_in_growing(way, whole, half, groups, further, confidence)
-    less = min(here, there, key=lambda e: e.low)
-    return replace(less, value=min(here.value, there.value), high=min(here.high, there.high))
+    less = min(here, there, key=lambda e: e.value)
+    return replace(less, low=min(here.low, there.low), high=min(here.high, there.high))
 
 
 def _dear_first(options: Sequence[Option]) -> list[list[Option]]:
