@@ -81,6 +81,15 @@ def test_one_thing_counts_once_however_many_directions_it_asks_in():
     assert [o.kept[TASK].low for o in twice] == pytest.approx([o.kept[TASK].low for o in once], abs=0.002)
 
 
+def test_a_direction_in_which_nothing_differs_does_not_hide_that_options_differ_in_another():
+    values, some = drawn(np.random.default_rng(2)), [option(r, "bridge") for r in RIVALS]
+    few = {w: np.ones(10) for w in values}  # all kept, of so few that the lower end is the lowest
+    (alone,), (beside,) = found(some, values), found(some, {TASK: values, "x->b": few})
+    assert all(o.worst == "x->b" for o in beside)
+    lows = [{o.name: o.kept[TASK].low for o in step} for step in (alone, beside)]
+    assert lows[1] == pytest.approx(lows[0], abs=0.002)
+
+
 def test_a_larger_corpus_asks_for_enough_in_twice_the_gallery_too():
     whole, half = values_of({"b": 0.95}, n=4000), values_of({"b": 0.98}, n=4000, seed=1)
     some, exact = [option("b", "bridge")], [v["b"].sum() / v["re-embed"].sum() for v in (whole, half)]
@@ -88,6 +97,18 @@ def test_a_larger_corpus_asks_for_enough_in_twice_the_gallery_too():
         ((step,),) = found(some, whole, halved={TASK: half}, doublings={TASK: doublings})
         assert step.kept[TASK].value == pytest.approx(exact[0] + further * (exact[0] - exact[1]))
         assert ("twice" in step.kept[TASK].metric) == (further == 1)
+
+
+def test_a_figure_is_told_of_the_gallery_that_it_is_of():
+    full = np.ones(400)
+    whole, half = ({"keep": full * 0.3, "re-embed": full, "b": full.copy()} for _ in range(2))
+    whole["b"][:10], half["b"][:9], half["b"][9] = 0, 0, 0.3
+    some = [option("b", "bridge")]
+    ((here,),) = found(some, whole)
+    ((step,),) = found(some, whole, halved={TASK: half}, doublings={TASK: 5.0})
+    assert step.kept[TASK].low == here.kept[TASK].low  # the cautious one of this gallery
+    assert step.kept[TASK].value == pytest.approx(1 - 10.3 / 400)
+    assert "twice" in step.kept[TASK].metric
 
 
 def test_a_gain_with_the_gallery_is_not_counted_on():

@@ -213,7 +213,7 @@ def plan_upgrade(
     most : int
         Queries of a direction that are measured.
     resamples : int
-        Of the bootstrap.
+        Of the bootstrap of each quality, and random signs by which the ends of the options of a step hold at once.
     confidence : float
         With which what the verdict advises keeps enough, above 0.5; and that of every interval, each by itself.
     old, new : str

@@ -4,14 +4,16 @@ A step is a share of the items encoded anew, the largest first; the last one is 
 down as long as each step is shown to be enough, and stops at the first that is not. That order is fixed before anything
 is seen, so that every step may use the whole error rate, however many there are: to go too far, the first step that is
 not enough in truth must pass, and that is one test (a fixed sequence: Maurer, Hothorn and Lehmacher, 1995; Westfall and
-Krishen, 2001).
+Krishen, 2001). That bounds how far a plan goes. Where some options of a step are enough in truth and others are not,
+one of the latter may be advised if the plan stops there: over several such steps this adds up to no more than the error
+rate, unless the next step tends to fail just when an option is taken wrongly.
 
 Several options may stand for a step: bridges, orders, who serves the rest. Whichever is taken because it looks best
 looks better than it is, also where other queries choose it: its errors then add up to nothing on average, but it is too
 good more often than not (see the claim `choice`). So the lower ends of all options of a step hold at once. An option is
 taken wrongly only if its end is too high in the direction in which it keeps least; so each counts once in this, with
-its worst direction, and that all directions must pass needs no correction (an intersection-union test: Berger,
-"Multiparameter Hypothesis Testing and Acceptance Sampling", 1982).
+its worst direction (of those in which it differs from a full re-embed at all), and that all directions must pass needs
+no correction (an intersection-union test: Berger, "Multiparameter Hypothesis Testing and Acceptance Sampling", 1982).
 
 A bridge loses as the gallery grows. Where the corpus is larger than the gallery of the probes, an option must be enough
 in that gallery and in one twice as large (or as large as the corpus, if that is less), should the second doubling
@@ -50,7 +52,7 @@ def steps(
     confidence : float
         With which the lower ends of a step hold at once, and its upper ends: one-sided, above 0.5.
     resamples : int
-        Random signs that the joint distribution is drawn from.
+        Random signs that the joint distribution is drawn from; Bonferroni's ends where they are too few.
     seed : int
         Of these.
     """
@@ -72,9 +74,10 @@ def joint_confidence(
     both = 2 * confidence - 1
     columns = []
     for option in options if len(options) > 1 else ():
-        task = option.worst
-        a, b = (measured.whole[task][w] for w in (option.name, NEW))
-        if b.any() and (a != b).any():
+        differs = [t for t, values in measured.whole.items() if (values[option.name] != values[NEW]).any()]
+        task = min(differs, key=lambda t: option.kept[t].low, default="")
+        if task and measured.whole[task][NEW].any():
+            a, b = (measured.whole[task][w] for w in (option.name, NEW))
             u = a - a.sum() / b.sum() * b
             columns.append(np.bincount(measured.groups[task], weights=u, minlength=units))
     if len(columns) < 2 or units < 2:
@@ -91,8 +94,8 @@ def _least(way: str, measured: Measured, task: str, confidence: float) -> Estima
     if not further or not half[NEW].any():
         return here
     there = kept_in_growing(way, whole, half, groups, further, confidence)
-    less = min(here, there, key=lambda e: e.low)
-    return replace(less, value=min(here.value, there.value), high=min(here.high, there.high))
+    less = min(here, there, key=lambda e: e.value)
+    return replace(less, low=min(here.low, there.low), high=min(here.high, there.high))
 
 
 def _dear_first(options: Sequence[Option]) -> list[list[Option]]:
