@@ -9,8 +9,8 @@ In this order, with o the old space, n a full re-embed, and every direction mean
 
 An option q is shown to be enough if q / n is at least `keep` with the confidence asked for (by the lower end of a
 one-sided interval, jointly for the options of a step), and q is not worse than o beyond chance. The steps are tested in
-a fixed order (see `steps`), so that the chance that what is advised keeps less than `keep` is at most 1 - confidence,
-however many were tried. Of the options of a step the cheapest that is enough is taken.
+a fixed order, so that the chance of going further than is enough is at most 1 - confidence, however many are tried (see
+`steps`, also for what that does not bound). Of the options of a step the cheapest that is enough is taken.
 
 The verdict is `certain` where the intervals leave room for no other: no later step reaches `keep` by its upper end,
 and, where the answer is no, a gain that is `worth` the trouble would have been seen.
