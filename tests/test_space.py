@@ -574,6 +574,12 @@ def test_encoders_that_do_not_go_before_the_heads_of_a_space_are_refused(fitted)
         old.with_heads(old, encoders={"image": narrow}, items={"image": texts})
     with pytest.raises(BadInput, match="no modality 'sound'"):
         old.with_heads(old, encoders={"sound": narrow})
+    with pytest.raises(BadInput, match="encoders must map a modality to its encoders"):
+        old.with_heads(old, encoders=[narrow])
+    with pytest.raises(BadInput, match="items must map a modality to its items"):
+        old.with_heads(old, items=texts)
+    with pytest.raises(BadInput, match="typical items of 'text' must be a list of some hundred, not one str"):
+        old.with_heads(old, items={"text": "bicycle"})
 
 
 def test_heads_that_do_not_fit_a_space_are_refused(fitted):

@@ -55,6 +55,13 @@ def test_rows_without_a_label_come_last_and_held_out_classes_have_their_numbers(
     assert class_numbers(rows.take(np.array([True, True, False, False, False])))[0].tolist() == [2, 1]
 
 
+@pytest.mark.parametrize("gap", [None, float("nan"), np.float32("nan")])
+def test_rows_whose_label_is_a_gap_are_not_of_one_class(gap: Any) -> None:
+    rows = labelled("b", gap, gap, "b")
+    assert rows.labels.tolist() == [0, 1, 2, 0]
+    assert class_numbers(rows)[1] == ["b"]
+
+
 def test_labels_of_other_kinds_have_a_number_that_does_not_depend_on_the_rows_either() -> None:
     labels = [1.5, True, (1, 2), 1, "1"]
     numbers, classes = class_numbers(labelled(*labels))

@@ -140,6 +140,8 @@ def test_what_does_not_fit_is_refused(first: FitResult) -> None:
         continue_training({"a": first.heads["b"], "b": first.heads["a"]}, X, **OPTIONS)
     with pytest.raises(BadInput, match=r"memory must be \(X, present, groups\)"):
         continue_training(first, X, groups=np.arange(60), memory=5, **OPTIONS)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=r"past must be \(X, present, groups\), not dict"):
+        continue_training(first, X, groups=np.arange(60), past=X, **OPTIONS)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=r"past must be \(X, present, groups\)"):
         continue_training(first, X, past=(X,), **OPTIONS)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="the memory must have the modalities"):

@@ -124,6 +124,10 @@ def test_compatible_training_needs_a_code_of_that_shape_and_the_vectors_of_the_s
     for other in (RecurrentBinary(bits=3, steps=0), RecurrentBinary(bits=2, dim=8, steps=0)):
         with pytest.raises(BadInput, match="bits"):
             other.fit(X, compatible_with=old, old=X)
+    with pytest.raises(
+        BadInput, match="compatible_with must be the fitted RecurrentBinary of the older codes, not 'co"
+    ):
+        RecurrentBinary(bits=2, steps=0).fit(X, compatible_with="codes", old=X)
 
 
 def test_relevance_is_one_positive_or_the_softmax_of_the_full_vectors():

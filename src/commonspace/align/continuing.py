@@ -192,7 +192,7 @@ def _like(data: PairData, given: tuple[Any, Any, Any], name: str) -> PairData:
     """Return further pairs, checked to be of the same modalities."""
     try:
         other = PairData.check(given[0], given[1], given[2], name=f"{name} X")
-    except (TypeError, IndexError):
+    except (TypeError, IndexError, KeyError):
         raise BadInput(f"{name} must be (X, present, groups), not {type(given).__name__}") from None
     shapes = [{m: v.shape[1:] for m, v in d.X.items()} for d in (data, other)]
     if shapes[0] != shapes[1]:

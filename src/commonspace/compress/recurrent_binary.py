@@ -326,6 +326,8 @@ def _network(x: np.ndarray, linear: np.ndarray, inner: np.ndarray, outer: np.nda
 
 def _older(code: RecurrentBinary, old: np.ndarray, n: int) -> np.ndarray:
     """Return the (n, dim) grid points that the older code gives the older vectors."""
+    if not isinstance(code, RecurrentBinary):
+        raise BadInput(f"compatible_with must be the fitted RecurrentBinary of the older codes, not {code!r:.60}")
     old = check_vectors(old, name="old")
     if len(old) != n:
         raise BadInput(f"old must hold the older vectors of the same items as X: {len(old)} rows against {n}")

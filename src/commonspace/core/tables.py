@@ -314,7 +314,7 @@ def _take(column: Column, positions: np.ndarray) -> Column:
 
 def none_for_nan(value: Any) -> Any:
     """Return None for the ways to say that a cell is absent: NaN, and NaT and NA of pandas."""
-    if isinstance(value, float):
+    if isinstance(value, float | np.floating):
         return None if value != value else value
     return None if type(value).__name__ in ("NaTType", "NAType") else value
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from commonspace.core.digest import digest
 from commonspace.core.errors import BadInput
-from commonspace.core.tables import Table, beside
+from commonspace.core.tables import Table, beside, none_for_nan
 from commonspace.encode.items import item_digest
 
 Label = int | str  # as the user wrote it, or a digest of what is neither
@@ -114,7 +114,8 @@ def labels_of(table: Table, group: str | Sequence[Any] | None, items: Sequence[A
     ----------
     table : Table of n rows
     group : str, sequence of n labels, or None
-        Column or labels; None labels a row by its item in `items`, so that equal items are one thing.
+        Column or labels; None labels a row by its item in `items`, so that equal items are one thing. A row whose label
+        is None or NaN is a thing of its own.
     items : sequence of n items
         Used where `group` is None; a missing item makes its row a thing of its own.
     kind : str
@@ -135,7 +136,7 @@ def named_labels(
     if group is None:
         keys = [("row", i) if item is None else _content(item, kind, i) for i, item in enumerate(items)]
     else:
-        values = list(table[group]) if isinstance(group, str) else list(group)
+        values = [none_for_nan(v) for v in (table[group] if isinstance(group, str) else group)]
         if len(values) != len(table):
             raise BadInput(f"group has {len(values)} labels for {len(table)} rows")
         keys = [("row", i) if v is None else ("label", digest(v)) for i, v in enumerate(values)]

@@ -77,6 +77,7 @@ class Reheaded:
             Heads that take other encoder outputs, or of several dimensions; encoders of another dimension.
         """
         old: Any = self
+        _check_mappings(encoders, items)
         mine, given = old.heads, heads_of(heads)
         _check(mine, given)
         typical, rng = dict(items or {}), generator(random_state)
@@ -129,6 +130,18 @@ def _built(space: Any, encoders: Mapping[str, Any]) -> dict[str, list[Encoder]]:
         if (kind := found[m][0].kind) != space.kind_of(m):
             raise BadInput(f"the encoder given for {m!r} takes {kind}, but the items of {m!r} are {space.kind_of(m)}")
     return found
+
+
+def _check_mappings(encoders: Any, items: Any) -> None:
+    """Raise `BadInput` unless what is given by modality is, and items are several and not the letters of one text."""
+    for name, given in (("encoders", encoders), ("items", items)):
+        if given is not None and not isinstance(given, Mapping):
+            raise BadInput(
+                f"{name} must map a modality to its {name}, {{'text': ...}}, not be a {type(given).__name__}"
+            )
+    for m, some in (items or {}).items():
+        if isinstance(some, str | bytes):
+            raise BadInput(f"the typical items of {m!r} must be a list of some hundred, not one {type(some).__name__}")
 
 
 def _check(mine: Mapping[str, NumpyHead], given: Mapping[str, NumpyHead]) -> None:

@@ -116,3 +116,9 @@ def test_what_auto_chooses_is_made_compatible_too() -> None:
     found = fit_heads(X, old={"a": X["a"]}, objective="auto", compatibility="oca", **{**SMALL, "epochs": 1, "dim": 24})
     assert found.choice is not None
     assert found.params["objective"] == {"name": "oca", "objective": found.choice.objective}
+
+
+@pytest.mark.parametrize("wrong", [["oca", "bct"], [OCA_OF_HCL], 3])
+def test_what_is_no_objective_is_refused_in_words(wrong: Any) -> None:
+    with pytest.raises(BadInput, match="compatibility is the name of one objective"):
+        compatible(Recipe(objective="infonce"), wrong, old=True)

@@ -265,6 +265,19 @@ def test_what_cannot_be_tuned_is_refused_with_a_reason(options, vectors, says):
     assert bridge.fingerprint == was
 
 
+def test_stored_vectors_are_of_another_modality_and_both_are_named():
+    pairs = curved(n=80)
+    bridge = perceptron(steps=5).fit(pairs)
+    was = bridge.fingerprint
+    with pytest.raises(BadInput, match="text is among vectors and stored: name another modality"):
+        bridge.tune({"text": pairs.new["text"]}, stored={"text": pairs.old["text"]})
+    with pytest.raises(BadInput, match="vectors must map a modality to its vectors, not be a ndarray"):
+        bridge.tune(pairs.new["text"])
+    with pytest.raises(BadInput, match="stored must map a modality"):
+        bridge.tune({"text": pairs.new["text"]}, stored=pairs.old["image"])
+    assert bridge.fingerprint == was
+
+
 def test_nothing_is_tuned_before_something_was_learned():
     with pytest.raises(NotFitted):
         perceptron().tune(pictured())

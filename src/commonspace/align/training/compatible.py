@@ -31,10 +31,15 @@ def compatible(recipe: Recipe, compatibility: Any, *, old: bool) -> Recipe:
     Raises
     ------
     BadInput
-        Without such vectors.
+        Without such vectors; what is no objective, as a list.
     """
     if compatibility is None:
         return recipe
+    if not (isinstance(compatibility, str | Mapping) or callable(compatibility)):
+        raise BadInput(
+            "compatibility is the name of one objective, a mapping with it, or an objective, not "
+            f"{compatibility!r:.60}: several go into the objective of the fit itself, as a list"
+        )
     if not old:
         raise BadInput(
             "compatibility needs the items' vectors in an earlier space: pass old={modality: rows} to fit_heads, or "

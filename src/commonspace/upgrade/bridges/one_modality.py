@@ -196,6 +196,9 @@ class OneModality(RidgeBridge):
                 'form="perceptron"'
             )
         check_number("hold", hold)
+        for name, given in (("vectors", vectors), ("stored", {} if stored is None else stored)):
+            if not isinstance(given, Mapping):
+                raise BadInput(f"{name} must map a modality to its vectors, not be a {type(given).__name__}")
         new, old = self.dims_
         sides = [(f"the vectors of {m}", x, new) for m, x in vectors.items()]
         sides += [(f"the stored vectors of {m}", x, old) for m, x in (stored or {}).items()]
@@ -205,6 +208,11 @@ class OneModality(RidgeBridge):
             raise BadInput(
                 "tuning takes two modalities, row i of both of the same thing, and two things at least: new vectors of "
                 f"both, or new ones of one and stored= of the other; got {got or 'none'}"
+            )
+        if twice := set(vectors) & set(stored or {}):
+            raise BadInput(
+                f"{', '.join(sorted(twice))} is among vectors and stored: name another modality of the same things in "
+                "stored, since what is tuned is where two modalities meet"
             )
         self._phi = perceptron.tuned(
             self._phi, (rows[0], rows[1]), self._how, hold, generator(random_state), crosses=not stored
