@@ -2,6 +2,7 @@
 
 import sys
 import types
+import weakref
 
 import numpy as np
 import pytest
@@ -96,6 +97,15 @@ def test_opening_what_is_not_a_collection_says_so(tmp_path, icons):
         Collection.open(tmp_path)
     with pytest.raises(SpaceMismatch, match="built with the space fake0001, not other"):
         Collection.open(icons.path, space=FakeSpace("other"))
+
+
+def test_a_collection_that_nobody_holds_any_more_is_freed_at_once(icons, tmp_path, space):
+    """An object that knows itself would wait for the collector of garbage, and with it the lease on its version."""
+    again = Collection.open(tmp_path / "icons.cs", space=space)
+    assert again.search(text="trash bin", k=1).ids == ["bin"]
+    known = weakref.ref(again)
+    del again
+    assert known() is None
 
 
 def test_a_closed_collection_says_that_it_is_closed(icons):

@@ -181,7 +181,7 @@ class Loop:
 
     def content(self, c: Collection, oracle: Oracle) -> str | None:
         """Return in words how a collection differs from a dictionary, tags aside."""
-        return disagreement(oracle.now, oracle.space, observe(c, list(range(self.next_id))))
+        return disagreement(oracle.now, oracle.space, oracle.under, observe(c, list(range(self.next_id))))
 
     def window(self, answers: list[Any], new: set[Path], newest: int, hot: bool, *, grown: bool) -> str:
         """Return from what lies on disk when the writer died."""

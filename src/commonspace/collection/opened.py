@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -57,7 +58,8 @@ class Opened:
         self._mapped: tuple[Callable[[], Snapshot | None], dict[str, dict[str, Part]]] = (lambda: None, {})
         self._background: list[threading.Thread] = []
         self._closing = threading.Event()
-        self._demand = Demand(path, self._is_underway)
+        # not a method: an object that knows itself would be freed late, and keep its lease until then
+        self._demand = Demand(path, partial(_is_underway, catalogue))
 
     @classmethod
     def create(
@@ -213,10 +215,6 @@ class Opened:
         """What searches go by now; of an earlier version, what they went by when it was opened."""
         return self._opened_with if self._items.fixed is not None else state_of(self._catalogue)
 
-    def _is_underway(self, migration: str) -> bool:
-        underway = state_of(self._catalogue).underway
-        return underway is not None and underway.id == migration
-
     @property
     def _space_id(self) -> str:
         return self._state.space
@@ -289,6 +287,11 @@ class Opened:
                 f"{self._path} was built with the space {self._space_id}, not {space_id}; vectors of two spaces "
                 "cannot be compared. Use its own space (collection.space), or make a new collection"
             )
+
+
+def _is_underway(catalogue: Catalogue, migration: str) -> bool:
+    underway = state_of(catalogue).underway
+    return underway is not None and underway.id == migration
 
 
 def _load_segment(place: Path) -> Segment:
