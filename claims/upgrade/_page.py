@@ -90,7 +90,7 @@ def verdicts(found: Sequence[Mapping[str, Any]], fewer: Mapping[str, Any]) -> st
         right = f"{_yes(f['right'])} ({_yes(f['right with intervals'])})"
         sure = "certain" if f["certain"] else "not certain"
         rows.append([
-            f["data"], _change(f), f"{old:.3f} → {new:.3f}", f"{told} ({sure})", truth, right, _yes(f["safe"]), later
+            f["data"], changed(f), f"{old:.3f} → {new:.3f}", f"{told} ({sure})", truth, right, _yes(f["safe"]), later
         ])  # fmt: skip
     head = ["data", "change", "recall@10, old → new (worst direction)", "the plan", "the rest", "right", "safe"]
     head.append(f"from {fewer['probes']} probes: the plan, right")
@@ -109,14 +109,9 @@ def wrong(found: Sequence[Mapping[str, Any]], keep: float) -> str:
                 d = min(o["promised"], key=lambda d: o["promised"][d][1])
                 e, true = o["promised"][d], o["kept"][d][0]
                 why.append(f"{name}: on the probes {e[0]:.3f} [{e[1]:.3f}, {e[2]:.3f}], on the rest {true:.3f} ({d})")
-        said = f"**{f['data']}: {_change(f)}**: said {f['verdict']}, in truth {f['truth']}"
+        said = f"**{title(f)}**: said {f['verdict']}, in truth {f['truth']}"
         lines.append(f"- {said}. {'; '.join(why)}; {keep} is asked.")
     return "\n".join(lines) or "Nowhere."
-
-
-def _change(f: Mapping[str, Any]) -> str:
-    """Return what changes, and which draw of it this is."""
-    return f["change"] + (f" (draw {f['seed'] + 1})" if f["seed"] else "")
 
 
 def _gains(f: Mapping[str, Any]) -> list[str]:
@@ -124,6 +119,16 @@ def _gains(f: Mapping[str, Any]) -> list[str]:
         return []
     promised = f["promised gain"].items()
     return [f"gain in {d}: on the probes {g:+.3f}, on the rest {f['gain'][d]:+.3f}" for d, g in promised]
+
+
+def changed(f: Mapping[str, Any]) -> str:
+    """Return what changes, and which draw of it this is."""
+    return f["change"] + (f" (draw {f['seed'] + 1})" if f["seed"] else "")
+
+
+def title(f: Mapping[str, Any]) -> str:
+    """Return what a migration is called on the page."""
+    return f"{f['data']}: {changed(f)}"
 
 
 def bridges(found: Sequence[Mapping[str, Any]]) -> str:
@@ -137,7 +142,7 @@ def bridges(found: Sequence[Mapping[str, Any]]) -> str:
         for k in kinds:
             both = [_worst(f, f"{k} of {side}") for side in ("items", "queries")]
             cells.append(" / ".join("–" if b is None else f"{b:.2f}" for b in both))
-        rows.append([f"{f['data']}: {_change(f)}", f"{_worst(f, 'keep'):.2f}", *cells])
+        rows.append([title(f), f"{_worst(f, 'keep'):.2f}", *cells])
     return _table(head, rows)
 
 
@@ -152,7 +157,7 @@ def others(found: Sequence[Mapping[str, Any]]) -> str:
     for f in found:
         mine = {_label(n): n for n, o in f["options"].items() if o["kind"] in ("partial", "rescore")}
         kept = [None if label not in mine else _worst(f, mine[label]) for label in labels]
-        rows.append([f"{f['data']}: {_change(f)}", *("–" if k is None else f"{k:.2f}" for k in kept)])
+        rows.append([title(f), *("–" if k is None else f"{k:.2f}" for k in kept)])
     return _table(["migration", *labels], rows)
 
 
